@@ -1,0 +1,22 @@
+/** Complaints about what an application asks for, while it sets itself up. The client and the hosts call them. */
+
+/** Throws an Error that says what was wrong and what to do. */
+export function fail(what: string): never {
+	throw new Error(`mqtt-mote: ${what}`);
+}
+
+/** The number `value`, or `otherwise` where it was left out; fails if it is not one from `low` to `high`. */
+export function number(value: number | undefined, otherwise: number, low: number, high: number, name: string): number {
+	if (value === undefined) return otherwise;
+	if (!(typeof value === "number" && value >= low && value <= high)) {
+		fail(`${name} must be a number from ${low} to ${high}, not ${JSON.stringify(value)}`);
+	}
+	return value;
+}
+
+/** The port of a broker, 1 to 65,535; 1883 where it was left out. */
+export function portNumber(port: number | undefined): number {
+	const checked = number(port, 1883, 1, 65_535, "port");
+	if (checked !== Math.floor(checked)) fail(`port must be a whole number, not ${checked}`);
+	return checked;
+}

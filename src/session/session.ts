@@ -1,0 +1,615 @@
+/**
+ * The protocol as a state machine: what a connection is told (writable, received, closed, a timer has run
+ * out) and what the application asks for go in; bytes for the link come out. It reads no clock and no
+ * random number of its own: the link and its clock are given.
+ *
+ *     STOPPED -> OPENING -> CONNECTING -> CONNECTED
+ *        ^          |  ^        |             |
+ *        |          v  '---- WAITING <--------'
+ *        '---------- stop() from anywhere
+ */
+import { Outbox, RECORD_HEADER } from "../memory/outbox.js";
+import { DECIMAL_SIZE, writeDecimal } from "../wire/decimal.js";
+import { Decoded, Decoder, type PacketReceiver } from "../wire/decode.js";
+import { lengthSize, setIdentifier, writeEmpty, writeLength, writePublish, writeReply } from "../wire/encode.js";
+import type { Alarm, Link, LinkOwner } from "../host.js";
+import type { Message } from "../wire/message.js";
+import { type Level, Limit, Packet, PublishFlag, SUBSCRIPTION_FAILED } from "../wire/packet.js";
+import { matches, wellFormed } from "../wire/topic.js";
+import { Reason } from "./reason.js";
+import type { Subscription } from "./subscription.js";
+import type { Topic } from "./topic.js";
+
+export const enum State {
+	STOPPED = 0,
+	/** Between connections. */
+	WAITING = 1,
+	/** The link is being opened. */
+	OPENING = 2,
+	/** CONNECT went out, CONNACK has not come. */
+	CONNECTING = 3,
+	CONNECTED = 4,
+}
+
+/** Replies (PUBACK) that wait while nothing can be sent. */
+export const REPLIES = 32;
+
+export interface SessionOptions {
+	level: Level;
+	cleanSession: boolean;
+	/** Seconds; 0 is off. */
+	keepAlive: number;
+	/** Bytes. */
+	outbox: number;
+	/** Bytes. */
+	output: number;
+	/** Bytes. */
+	inbox: number;
+	/** QoS 1 messages sent and not acknowledged at a time. */
+	window: number;
+	/** Milliseconds for the link to open, and then for CONNACK. */
+	timeout: number;
+	/** Milliseconds: the shortest and the longest wait before a reconnect. */
+	retryBase: number;
+	retryCap: number;
+	/** The CONNECT packet, whole. */
+	connect: Uint8Array;
+	onConnect?: ((sessionPresent: boolean) => void) | undefined;
+	onDisconnect?: ((reason: number) => void) | undefined;
+}
+
+export class Session implements LinkOwner, PacketReceiver {
+	state: State = State.STOPPED;
+	/** Why the link was closed last. */
+	reason: Reason = Reason.NONE;
+	/** Messages that `publish` said true for. */
+	accepted = 0;
+	/** Messages at QoS 1 that the broker has acknowledged. */
+	acknowledged = 0;
+	/** PUBLISH packets sent, resends included. */
+	sent = 0;
+	/** PUBLISH packets sent again, with DUP. */
+	resent = 0;
+	/** Messages that were not taken because the outbox had no room for them. */
+	rejected = 0;
+	/** Messages that were not taken because they are larger than the outbox. */
+	oversized = 0;
+	/** Messages handed to handlers. */
+	received = 0;
+	/** Messages that came in and were not handed over: no filter matched, or the topic did not fit the inbox. */
+	unhandled = 0;
+	/** Messages that were not acknowledged because a handler threw. */
+	failures = 0;
+	/** Acknowledgements for nothing that was in flight. */
+	stray = 0;
+	/** Connections that the broker accepted. */
+	connections = 0;
+	/** Links closed because the broker broke the protocol. */
+	violations = 0;
+	readonly outbox: Outbox;
+
+	private readonly options: SessionOptions;
+	private readonly link: Link;
+	private readonly alarm: Alarm;
+	private readonly decoder: Decoder;
+	private readonly topics: Topic[] = [];
+	private readonly subscriptions: Subscription[] = [];
+	private readonly bytes: Uint8Array;
+	/** The receive memory in words. */
+	private readonly words: Uint32Array;
+	private readonly incoming: Uint8Array;
+	/** For a number's digits, and for the header of a PUBLISH that goes out in pieces. */
+	private readonly scratch = new Uint8Array(DECIMAL_SIZE);
+	private readonly replies = new Uint8Array(4 * REPLIES);
+	/** Where the output begins in `bytes`, and where the next packet goes. */
+	private readonly output: number;
+	private end: number;
+	/** Bytes of the packet in hand that are in the output already; 0 between packets. */
+	private progress = 0;
+	/** Bytes still to pass over while a piece is written. */
+	private skip = 0;
+	/** The whole packet in hand, if it is not a record of the outbox. */
+	private packetInHand: Uint8Array | undefined;
+	/** Bytes in `replies`. */
+	private replyBytes = 0;
+	private identifier = 0;
+	/** Subscriptions that the broker has to be told of. */
+	private untold = 0;
+	/** Subscriptions whose SUBACK has not come. */
+	private asked = 0;
+	/** Nothing was sent since the last look at the keep alive. */
+	private quiet = false;
+	/** What the last look at the keep alive found missing: a Reason, or NONE. */
+	private missing: Reason = Reason.NONE;
+	private pinged = false;
+	/** A handler has thrown on the message that is coming in. */
+	private threw = false;
+	/** The last wait before a reconnect, in milliseconds. */
+	private wait: number;
+
+	constructor(link: Link, options: SessionOptions) {
+		link.attach(this, options.outbox, options.output, options.inbox);
+		const incoming = (this.incoming = link.incoming);
+		this.options = options;
+		this.link = link;
+		this.alarm = link.clock.alarm(() => this.onAlarm());
+		this.bytes = link.outgoing;
+		this.outbox = new Outbox(link.outgoing, options.outbox);
+		this.output = this.end = options.outbox;
+		this.decoder = new Decoder(this, incoming, options.inbox);
+		this.words = new Uint32Array(incoming.buffer, 0, incoming.length >> 2);
+		this.wait = options.retryBase;
+	}
+
+	// What the application asks for
+
+	addTopic(topic: Topic): void {
+		this.topics.push(topic);
+	}
+
+	addSubscription(subscription: Subscription): void {
+		this.subscriptions.push(subscription);
+		this.untold++;
+		this.pump();
+	}
+
+	start(): void {
+		if (this.state !== State.STOPPED) return;
+		this.wait = this.options.retryBase;
+		this.open();
+	}
+
+	/** Says DISCONNECT if it can, and closes. The outbox stays as it is. */
+	stop(): void {
+		if (this.state === State.CONNECTED && this.progress === 0 && this.end + 2 <= this.bytes.length) {
+			this.end = writeEmpty(this.bytes, this.end, Packet.DISCONNECT);
+			this.flush();
+		}
+		this.disconnect(Reason.STOPPED);
+	}
+
+	/** See Topic.publish. */
+	publish(topic: Topic, payload: Uint8Array, length: number): boolean {
+		const outbox = this.outbox;
+		const at = outbox.reserve(length);
+		if (at === -1) {
+			if (length > outbox.size - RECORD_HEADER) this.oversized++;
+			else this.rejected++;
+			return false;
+		}
+		const bytes = this.bytes;
+		if (at + payload.length <= this.output) bytes.set(payload, at);
+		else for (let i = 0; i < length; i++) bytes[at + i] = payload[i];
+		outbox.append(length, topic.index);
+		this.accepted++;
+		this.pump();
+		return true;
+	}
+
+	publishNumber(topic: Topic, value: number, decimals: number): boolean {
+		const length = writeDecimal(this.scratch, 0, value, decimals);
+		return length !== -1 && this.publish(topic, this.scratch, length);
+	}
+
+	// What the link and the clock tell
+
+	onWritable(): void {
+		if (this.state === State.OPENING) {
+			this.state = State.CONNECTING;
+			this.alarm.set(this.options.timeout);
+			this.packetInHand = this.options.connect;
+		}
+		this.pump();
+	}
+
+	onReceived(length: number): void {
+		const at = this.options.inbox;
+		const outcome = this.decoder.decode(at, at + length, this.options.level);
+		if (outcome === Decoded.MALFORMED) this.disconnect(Reason.MALFORMED_PACKET);
+		this.pump();
+	}
+
+	onClosed(): void {
+		this.disconnect(this.state === State.OPENING ? Reason.UNREACHABLE : Reason.LINK_LOST);
+	}
+
+	private onAlarm(): void {
+		switch (this.state) {
+			case State.WAITING:
+				this.open();
+				break;
+			case State.OPENING:
+				this.disconnect(Reason.OPEN_TIMEOUT);
+				break;
+			case State.CONNECTING:
+				this.disconnect(Reason.CONNACK_TIMEOUT);
+				break;
+			case State.CONNECTED:
+				this.checkAlive();
+		}
+	}
+
+	// The connection
+
+	private open(): void {
+		this.state = State.OPENING;
+		this.alarm.set(this.options.timeout);
+		this.link.open();
+	}
+
+	/** Ends this connection, or the attempt at one, and waits for the next one. */
+	private disconnect(reason: Reason): void {
+		const state = this.state;
+		if (state === State.STOPPED || (state === State.WAITING && reason !== Reason.STOPPED)) return;
+		const options = this.options;
+		this.reason = reason;
+		if (reason === Reason.MALFORMED_PACKET || reason === Reason.UNEXPECTED_PACKET) this.violations++;
+		this.state = State.STOPPED;
+		this.end = this.output;
+		this.progress = this.replyBytes = 0;
+		this.packetInHand = undefined;
+		this.decoder.reset();
+		this.link.close();
+		if (reason === Reason.STOPPED) this.alarm.set(-1);
+		else {
+			this.state = State.WAITING;
+			const random = this.link.clock.random();
+			const { retryBase, retryCap } = options;
+			if (reason <= Reason.NOT_AUTHORIZED) {
+				// A refusal will not pass by itself: slowly, and not all boards at once.
+				this.wait = retryCap;
+				this.alarm.set(retryCap * (0.5 + random / 2));
+			} else {
+				const wait = retryBase + random * (this.wait * 3 - retryBase); // decorrelated jitter
+				this.wait = wait < retryCap ? wait : retryCap;
+				this.alarm.set(this.wait);
+			}
+		}
+		if (options.onDisconnect) options.onDisconnect(reason);
+	}
+
+	/** The broker has accepted us (section 3.2.2). */
+	private connected(sessionPresent: boolean): void {
+		this.state = State.CONNECTED;
+		this.connections++;
+		this.quiet = this.pinged = false;
+		this.missing = Reason.NONE;
+		this.alarm.set(this.checkInterval());
+		this.outbox.rewind();
+		const subscriptions = this.subscriptions;
+		this.untold = this.asked = 0;
+		for (let i = 0; i < subscriptions.length; i++) {
+			const subscription = subscriptions[i];
+			subscription.identifier = 0;
+			subscription.told = sessionPresent && subscription.granted !== -1;
+			if (!subscription.told) this.untold++;
+		}
+		if (this.options.onConnect) this.options.onConnect(sessionPresent);
+	}
+
+	/**
+	 * Half of nine tenths of the keep alive: PINGREQ goes out after 0.45 to 0.9 of it without a packet from
+	 * us, and 0.45 later a missing PINGRESP closes the link (section 3.1.2.10).
+	 */
+	private checkInterval(): number {
+		return this.options.keepAlive > 0 ? this.options.keepAlive * 450 : this.options.timeout;
+	}
+
+	/** What was missing at the last look and still is ends the connection. */
+	private checkAlive(): void {
+		let missing: Reason = Reason.NONE;
+		if (this.pinged) missing = Reason.PINGRESP_TIMEOUT;
+		else if (this.end !== this.output) missing = Reason.WRITE_TIMEOUT;
+		else if (this.asked !== 0) missing = Reason.SUBACK_TIMEOUT;
+		if (missing !== Reason.NONE && missing === this.missing) {
+			this.disconnect(missing);
+			return;
+		}
+		this.missing = missing;
+		this.wait = this.options.retryBase; // the link has been up for a while
+		this.alarm.set(this.checkInterval());
+		if (this.quiet && missing === Reason.NONE && this.options.keepAlive !== 0) {
+			this.pinged = true;
+			this.missing = Reason.PINGRESP_TIMEOUT;
+			this.end = writeEmpty(this.bytes, this.end, Packet.PINGREQ);
+			this.flush();
+		}
+		this.quiet = true;
+	}
+
+	// What comes in
+
+	packet(packet: number, bytes: Uint8Array, at: number, end: number): Decoded {
+		const code = bytes[at + 1];
+		const identifier = (bytes[at] << 8) | code;
+		packet &= 0xf0;
+		if (this.state === State.CONNECTING) {
+			const { level, cleanSession } = this.options;
+			if (packet !== Packet.CONNACK) return this.violation(Reason.UNEXPECTED_PACKET);
+			if (code > Reason.NOT_AUTHORIZED || (level === 4 && bytes[at] > 1)) return Decoded.MALFORMED;
+			if (code !== 0) return this.violation(code);
+			const sessionPresent = level === 4 && bytes[at] === 1;
+			if (sessionPresent && cleanSession) return this.violation(Reason.UNEXPECTED_PACKET); // [MQTT-3.2.2-1]
+			this.connected(sessionPresent);
+			return this.carryOn();
+		}
+		switch (packet) {
+			case Packet.PUBACK:
+				if (this.outbox.acknowledge(identifier)) this.acknowledged++;
+				else this.stray++;
+				return Decoded.MORE;
+			case Packet.PINGRESP:
+				this.pinged = false;
+				return Decoded.MORE;
+			case Packet.SUBACK:
+				return this.subscribed(identifier, bytes[at + 2], end - at);
+			case Packet.CONNACK:
+				return this.violation(Reason.UNEXPECTED_PACKET);
+			case Packet.PUBREL & 0xf0:
+				this.stray++;
+				return this.reply(Packet.PUBCOMP, identifier);
+			default:
+				this.stray++;
+				return Decoded.MORE;
+		}
+	}
+
+	private violation(reason: Reason): Decoded {
+		this.disconnect(reason);
+		return Decoded.CLOSED;
+	}
+
+	/** After a callback, which may have stopped or even started the client. */
+	private carryOn(): Decoded {
+		return this.state === State.CONNECTED ? Decoded.MORE : Decoded.CLOSED;
+	}
+
+	private subscribed(identifier: number, code: number, length: number): Decoded {
+		const subscriptions = this.subscriptions;
+		for (let i = 0; i < subscriptions.length; i++) {
+			const subscription = subscriptions[i];
+			if (subscription.identifier !== identifier) continue;
+			if (length !== 3 || (code > 2 && code !== SUBSCRIPTION_FAILED)) return Decoded.MALFORMED;
+			subscription.identifier = 0;
+			subscription.granted = code;
+			this.asked--;
+			return Decoded.MORE;
+		}
+		this.stray++;
+		return Decoded.MORE;
+	}
+
+	/** To every handler whose filter matches; acknowledged once they have returned (section 4.3.2). */
+	message(message: Message): Decoded {
+		const qos = message.header & 6;
+		// QoS 2 was never asked for.
+		if (this.state !== State.CONNECTED || qos === 4) return this.violation(Reason.UNEXPECTED_PACKET);
+		const bytes = this.incoming;
+		const at = message.topicStart;
+		const end = message.topicEnd;
+		const subscriptions = this.subscriptions;
+		if (message.offset === 0) this.threw = false;
+		let checked = false;
+		let handled = false;
+		for (let i = 0; i < subscriptions.length; i++) {
+			const subscription = subscriptions[i];
+			if (subscription.words) {
+				if (!this.equals(subscription.filter, subscription.words, at, end)) continue;
+			} else {
+				if (!checked && !wellFormed(bytes, at, end, true)) return Decoded.MALFORMED;
+				checked = true;
+				if (!matches(subscription.filter, bytes, at, end)) continue;
+			}
+			handled = true;
+			try {
+				subscription.handler(message);
+			} catch {
+				this.threw = true;
+			}
+			if (this.state !== State.CONNECTED) return Decoded.CLOSED;
+		}
+		if (!handled && !checked && !wellFormed(bytes, at, end, true)) return Decoded.MALFORMED;
+		if (message.remaining !== 0) return Decoded.MORE;
+		if (handled) this.received++;
+		else this.unhandled++;
+		if (this.threw) {
+			this.failures++;
+			return Decoded.MORE;
+		}
+		return qos === 0 ? Decoded.MORE : this.reply(Packet.PUBACK, message.identifier);
+	}
+
+	/** Is the topic name at `at` this filter, which has no wildcards? Four bytes at a time where they lie so. */
+	private equals(filter: Uint8Array, filterWords: Uint32Array, at: number, end: number): boolean {
+		const length = filter.length;
+		if (end - at !== length) return false;
+		let i = 0;
+		if ((at & 3) === 0) {
+			const words = this.words;
+			const count = length >> 2;
+			const first = at >> 2;
+			while (i < count && words[first + i] === filterWords[i]) i++;
+			if (i < count) return false;
+			i <<= 2;
+		}
+		const bytes = this.incoming;
+		while (i < length) {
+			if (bytes[at + i] !== filter[i]) return false;
+			i++;
+		}
+		return true;
+	}
+
+	skipped(): void {
+		this.unhandled++;
+	}
+
+	// What goes out
+
+	/** Fills the output and sends it, for as long as there is something to send and room for it. */
+	private pump(): void {
+		if (this.state < State.CONNECTING) return;
+		let more: boolean;
+		do more = this.fill();
+		while (this.flush() && more);
+	}
+
+	/** Sends what is in the output, as far as the link has room; false if nothing went. */
+	private flush(): boolean {
+		const used = this.end - this.output;
+		let count = this.link.room;
+		if (count > used) count = used;
+		if (count === 0) return false;
+		this.link.send(count);
+		if (count < used) this.bytes.copyWithin(this.output, this.output + count, this.end);
+		this.end -= count;
+		this.quiet = false;
+		return true;
+	}
+
+	/**
+	 * Puts into the output what is to be sent next: the packet in hand, replies, subscriptions, then
+	 * records of the outbox. True if something is left because the output is full.
+	 */
+	private fill(): boolean {
+		const outbox = this.outbox;
+		for (;;) {
+			if (this.packetInHand) {
+				this.skip = this.progress;
+				this.put(this.packetInHand, 0, this.packetInHand.length);
+				if (this.progress < this.packetInHand.length) return true;
+				this.packetInHand = undefined;
+				this.progress = 0;
+			}
+			if (this.state !== State.CONNECTED) return false;
+			if (this.progress === 0) {
+				if (this.replyBytes !== 0 && !this.putReplies()) return true;
+				if (this.untold !== 0) {
+					this.subscribe();
+					continue;
+				}
+			}
+			if (outbox.cursor === outbox.tail) return false;
+			if (outbox.inFlight >= this.options.window && this.progress === 0) return false;
+			if (!this.putRecord()) return true;
+		}
+	}
+
+	/** Takes a subscription in hand that the broker has to be told of. */
+	private subscribe(): void {
+		const subscriptions = this.subscriptions;
+		for (let i = 0; i < subscriptions.length; i++) {
+			const subscription = subscriptions[i];
+			if (subscription.told) continue;
+			subscription.told = true;
+			subscription.identifier = this.nextIdentifier(this.outbox.tail);
+			setIdentifier(subscription.packet, subscription.identifier);
+			this.packetInHand = subscription.packet;
+			this.untold--;
+			this.asked++;
+			return;
+		}
+	}
+
+	/** Puts the record at the cursor into the output; false if it is not all there yet. */
+	private putRecord(): boolean {
+		const bytes = this.bytes;
+		const outbox = this.outbox;
+		if (outbox.passReleased()) return true;
+		const at = outbox.cursor;
+		const topic = this.topics[outbox.topic(at)];
+		const length = outbox.length(at);
+		const name = topic.name;
+		const payload = at + RECORD_HEADER;
+		let flags = topic.flags;
+		let identifier = 0;
+		let remaining = name.length + length;
+		let again = false;
+		if (topic.qos !== 0) {
+			remaining += 2;
+			again = outbox.wasSent(at);
+			if (again) flags |= PublishFlag.DUP; // [MQTT-3.3.1-1]
+			else if (this.progress === 0) outbox.identify(at, this.nextIdentifier(at));
+			identifier = outbox.identifier(at);
+		}
+		const size = 1 + lengthSize(remaining) + remaining;
+		const capacity = bytes.length;
+		if (this.progress === 0 && this.end + size <= capacity) {
+			const start = writePublish(bytes, this.end, flags, name, identifier, length);
+			bytes.copyWithin(start, payload, payload + length);
+			this.end = start + length;
+		} else {
+			if (this.output + size <= capacity) return false;
+			// Larger than the output: in pieces, of which this is one.
+			const scratch = this.scratch;
+			scratch[0] = Packet.PUBLISH | flags;
+			const head = writeLength(scratch, 1, remaining);
+			scratch[head] = identifier >> 8;
+			scratch[head + 1] = identifier;
+			this.skip = this.progress;
+			this.put(scratch, 0, head);
+			this.put(name, 0, name.length);
+			if (identifier !== 0) this.put(scratch, head, 2);
+			this.put(bytes, payload, length);
+			if (this.progress < size) return false;
+			this.progress = 0;
+		}
+		this.sent++;
+		if (again) this.resent++;
+		outbox.sent(length, identifier !== 0);
+		return true;
+	}
+
+	/** Puts into the output what of `source` comes after the bytes to skip, as far as it fits. */
+	private put(source: Uint8Array, at: number, length: number): void {
+		if (this.skip >= length) {
+			this.skip -= length;
+			return;
+		}
+		const bytes = this.bytes;
+		const end = this.end;
+		at += this.skip;
+		let count = length - this.skip;
+		if (count > bytes.length - end) count = bytes.length - end;
+		if (source === bytes) bytes.copyWithin(end, at, at + count);
+		else for (let i = 0; i < count; i++) bytes[end + i] = source[at + i];
+		this.skip = 0;
+		this.end = end + count;
+		this.progress += count;
+	}
+
+	/** Answers a packet: at once, or as soon as the packet in hand is out. */
+	private reply(packet: Packet, identifier: number): Decoded {
+		if (this.progress === 0 && this.replyBytes === 0 && this.end + 4 <= this.bytes.length) {
+			this.end = writeReply(this.bytes, this.end, packet, identifier);
+		} else {
+			if (this.replyBytes === this.replies.length) return this.violation(Reason.REPLY_OVERFLOW);
+			this.replyBytes = writeReply(this.replies, this.replyBytes, packet, identifier);
+		}
+		return Decoded.MORE;
+	}
+
+	/** Puts the replies that wait into the output; false if they do not fit. */
+	private putReplies(): boolean {
+		const count = this.replyBytes;
+		if (this.end + count > this.bytes.length) return false;
+		this.put(this.replies, 0, count);
+		this.progress = this.replyBytes = 0;
+		return true;
+	}
+
+	/** A packet identifier that is not in use, 1 to 65,535 (section 2.3.1); `end` bounds the records in use. */
+	private nextIdentifier(end: number): number {
+		let identifier = this.identifier;
+		do identifier = identifier === Limit.IDENTIFIER ? 1 : identifier + 1;
+		while (this.outbox.find(identifier, end) !== -1 || (this.asked !== 0 && this.isAsked(identifier)));
+		this.identifier = identifier;
+		return identifier;
+	}
+
+	private isAsked(identifier: number): boolean {
+		const subscriptions = this.subscriptions;
+		for (let i = 0; i < subscriptions.length; i++) if (subscriptions[i].identifier === identifier) return true;
+		return false;
+	}
+}
