@@ -69,7 +69,7 @@ export type Status = Readonly<
 		| "state"
 		| "reason"
 		| "accepted"
-		| "acknowledged"
+		| "delivered"
 		| "sent"
 		| "resent"
 		| "rejected"

@@ -60,7 +60,7 @@ export class TcpLink implements Link {
 		};
 		socket.on("connect", writable);
 		socket.on("drain", writable);
-		socket.on("data", (chunk) => this.receive(socket, chunk));
+		socket.on("data", (chunk: Buffer) => this.receive(socket, chunk));
 		socket.on("error", (error) => {
 			this.error = error.message;
 		});

@@ -1,10 +1,10 @@
 /**
- * The outbox: the log of what was published and is not yet acknowledged, over fixed memory. The session is
- * its only caller.
+ * The outbox: the log of what was published and is not yet acknowledged, over fixed memory. The session and
+ * its topic handles are its only callers.
  *
  * Records stand one behind the other, oldest first, each a header and a payload, never split:
  *
- *     length of the payload 3 · state 1 · topic handle 1 · packet identifier 2 · payload
+ *     length of the payload 2 · state 1 · topic handle 1 · packet identifier 2 · payload
  *
  * A record is appended at the tail. It is released in any order; the space comes back when the oldest ones
  * are released, or, when an append would not fit otherwise, by moving the live records together. The
@@ -12,20 +12,23 @@
  */
 
 /** Bytes of a record in front of its payload. */
-export const RECORD_HEADER = 7;
+export const RECORD_HEADER = 6;
+
+/** The length of a payload has two bytes. */
+const LONGEST_PAYLOAD = 65_535;
 
 const enum Offset {
-	STATE = 3,
-	TOPIC = 4,
-	IDENTIFIER = 5,
+	STATE = 2,
+	TOPIC = 3,
+	IDENTIFIER = 4,
 }
 
-export const enum RecordState {
+const enum RecordState {
 	/** Never sent. */
 	WAITING = 0,
 	/** Sent at least once, and not acknowledged. */
 	SENT = 1,
-	/** Acknowledged or given up: its bytes are free. */
+	/** Acknowledged, or sent at QoS 0: its bytes are free. */
 	RELEASED = 2,
 }
 
@@ -33,9 +36,7 @@ export class Outbox {
 	/** The memory; records stand in its first `size` bytes. */
 	readonly bytes: Uint8Array;
 	readonly size: number;
-	/** Bytes that live records take. */
-	used = 0;
-	/** Records that are sent and not acknowledged on this connection. */
+	/** Records that were sent on this connection and are not acknowledged. */
 	inFlight = 0;
 	/** The first record that has not gone out on this connection; `tail` if none waits. */
 	cursor = 0;
@@ -43,39 +44,63 @@ export class Outbox {
 	tail = 0;
 	/** The oldest record. */
 	private head = 0;
+	/** Bytes of released records between the head and the tail. */
+	private holes = 0;
 
 	constructor(bytes: Uint8Array, size: number) {
 		this.bytes = bytes;
 		this.size = size;
 	}
 
-	/** Where a payload of `length` bytes is to be put before `append`; -1 if there is no room for it. */
-	reserve(length: number): number {
-		const need = RECORD_HEADER + length;
-		if (this.tail + need > this.size) {
-			if (this.used + need > this.size) return -1;
-			this.compact();
-		}
-		return this.tail + RECORD_HEADER;
+	/** The largest payload, in bytes. */
+	get capacity(): number {
+		const capacity = this.size - RECORD_HEADER;
+		return capacity < LONGEST_PAYLOAD ? capacity : LONGEST_PAYLOAD;
 	}
 
-	/** Makes a record of the payload that stands where `reserve` said. */
-	append(length: number, topic: number): void {
+	/** Bytes that records take. */
+	get used(): number {
+		return this.tail - this.head - this.holes;
+	}
+
+	/**
+	 * Makes a record of the first `length` bytes of `payload`; false if there is no room for it. With an
+	 * identifier it counts as sent, which is only right while nothing waits; with 0 it waits.
+	 */
+	append(payload: Uint8Array, length: number, topic: number, identifier: number): boolean {
+		let at = this.tail;
+		if (at + RECORD_HEADER + length > this.size || length > LONGEST_PAYLOAD) {
+			if (!this.makeRoom(RECORD_HEADER + length)) return false;
+			at = this.tail;
+		}
 		const bytes = this.bytes;
-		const at = this.tail;
-		bytes[at] = length >> 16;
-		bytes[at + 1] = length >> 8;
-		bytes[at + 2] = length;
-		bytes[at + Offset.STATE] = RecordState.WAITING;
+		bytes[at] = length >> 8;
+		bytes[at + 1] = length;
+		bytes[at + Offset.STATE] = identifier === 0 ? RecordState.WAITING : RecordState.SENT;
 		bytes[at + Offset.TOPIC] = topic;
-		this.used += RECORD_HEADER + length;
-		this.tail = at + RECORD_HEADER + length;
+		bytes[at + Offset.IDENTIFIER] = identifier >> 8;
+		bytes[at + Offset.IDENTIFIER + 1] = identifier;
+		at += RECORD_HEADER;
+		// What lies behind the tail is free: there is no harm in copying more than `length` bytes, and it is faster.
+		if (at + payload.length <= this.size) bytes.set(payload, at);
+		else for (let i = 0; i < length; i++) bytes[at + i] = payload[i];
+		this.tail = at + length;
+		if (identifier !== 0) {
+			this.cursor = this.tail;
+			this.inFlight++;
+		}
+		return true;
+	}
+
+	private makeRoom(need: number): boolean {
+		if (this.used + need > this.size || need > RECORD_HEADER + LONGEST_PAYLOAD) return false;
+		this.compact();
+		return true;
 	}
 
 	/** Bytes of payload of the record at `at`. */
 	length(at: number): number {
-		const bytes = this.bytes;
-		return (bytes[at] << 16) | (bytes[at + 1] << 8) | bytes[at + 2];
+		return (this.bytes[at] << 8) | this.bytes[at + 1];
 	}
 
 	topic(at: number): number {
@@ -115,37 +140,63 @@ export class Outbox {
 
 	/** Releases the record that is in flight under this identifier; false if there is none. */
 	acknowledge(identifier: number): boolean {
-		const at = this.find(identifier, this.cursor);
-		if (at === -1) return false;
+		let at = this.head;
+		const bytes = this.bytes;
+		if (
+			this.holes === 0 &&
+			at < this.cursor &&
+			((bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER + 1]) === identifier
+		) {
+			// The oldest one, as nearly always.
+			at += RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
+			if (at === this.tail) this.head = this.cursor = this.tail = 0;
+			else this.head = at;
+		} else {
+			at = this.find(identifier, this.cursor);
+			if (at === -1) return false;
+			this.release(at);
+		}
 		this.inFlight--;
-		this.release(at);
 		return true;
 	}
 
 	/** Where the record stands that was sent under this identifier, before `end`; -1 if there is none. */
 	find(identifier: number, end: number): number {
-		for (let at = this.head; at < end; at += RECORD_HEADER + this.length(at)) {
-			if (this.wasSent(at) && this.identifier(at) === identifier) return at;
+		const bytes = this.bytes;
+		let at = this.head;
+		while (at < end) {
+			if (
+				((bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER + 1]) === identifier &&
+				bytes[at + Offset.STATE] === RecordState.SENT
+			)
+				return at;
+			at += RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
 		}
 		return -1;
 	}
 
 	private release(at: number): void {
 		const bytes = this.bytes;
-		this.used -= RECORD_HEADER + this.length(at);
-		if (this.used === 0) {
-			this.head = this.cursor = this.tail = 0;
+		const size = RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
+		if (at !== this.head) {
+			bytes[at + Offset.STATE] = RecordState.RELEASED;
+			this.holes += size;
 			return;
 		}
-		bytes[at + Offset.STATE] = RecordState.RELEASED;
-		this.skipReleased();
+		at += size;
+		if (this.holes !== 0) at = this.passHoles(at);
+		if (at === this.tail) this.head = this.cursor = this.tail = 0;
+		else this.head = at;
 	}
 
-	private skipReleased(): void {
-		const bytes = this.bytes;
-		let head = this.head;
-		while (bytes[head + Offset.STATE] === RecordState.RELEASED) head += RECORD_HEADER + this.length(head);
-		this.head = head;
+	/** Where the first record at or after `at` stands that is not released. */
+	private passHoles(at: number): number {
+		while (at < this.tail && this.bytes[at + Offset.STATE] === RecordState.RELEASED) {
+			const size = RECORD_HEADER + this.length(at);
+			this.holes -= size;
+			at += size;
+		}
+		return at;
 	}
 
 	/** A new connection: everything waits again, oldest first. */
@@ -169,7 +220,7 @@ export class Outbox {
 			to += next - at;
 		}
 		if (cursor === tail) this.cursor = to;
-		this.head = 0;
+		this.head = this.holes = 0;
 		this.tail = to;
 	}
 }

@@ -9,13 +9,13 @@
  *        '---------- stop() from anywhere
  */
 import { Outbox, RECORD_HEADER } from "../memory/outbox.js";
-import { DECIMAL_SIZE, writeDecimal } from "../wire/decimal.js";
+import { DECIMAL_SIZE } from "../wire/decimal.js";
 import { Decoded, Decoder, type PacketReceiver } from "../wire/decode.js";
 import { lengthSize, setIdentifier, writeEmpty, writeLength, writePublish, writeReply } from "../wire/encode.js";
 import type { Alarm, Link, LinkOwner } from "../host.js";
 import type { Message } from "../wire/message.js";
 import { type Level, Limit, Packet, PublishFlag, SUBSCRIPTION_FAILED } from "../wire/packet.js";
-import { matches, wellFormed } from "../wire/topic.js";
+import { wellFormed } from "../wire/topic.js";
 import { Reason } from "./reason.js";
 import type { Subscription } from "./subscription.js";
 import type { Topic } from "./topic.js";
@@ -65,7 +65,7 @@ export class Session implements LinkOwner, PacketReceiver {
 	/** Messages that `publish` said true for. */
 	accepted = 0;
 	/** Messages at QoS 1 that the broker has acknowledged. */
-	acknowledged = 0;
+	delivered = 0;
 	/** PUBLISH packets sent, resends included. */
 	sent = 0;
 	/** PUBLISH packets sent again, with DUP. */
@@ -94,16 +94,23 @@ export class Session implements LinkOwner, PacketReceiver {
 	private readonly decoder: Decoder;
 	private readonly topics: Topic[] = [];
 	private readonly subscriptions: Subscription[] = [];
-	private readonly bytes: Uint8Array;
+	/** @internal The send memory: the outbox, then the output. */
+	readonly bytes: Uint8Array;
 	/** The receive memory in words. */
 	private readonly words: Uint32Array;
 	private readonly incoming: Uint8Array;
-	/** For a number's digits, and for the header of a PUBLISH that goes out in pieces. */
-	private readonly scratch = new Uint8Array(DECIMAL_SIZE);
+	/** @internal For a number's digits, and for the header of a PUBLISH that goes out in pieces. */
+	readonly scratch = new Uint8Array(DECIMAL_SIZE);
 	private readonly replies = new Uint8Array(4 * REPLIES);
+	/** @internal */
+	readonly window: number;
+	private readonly inbox: number;
+	/** @internal Connected, and nothing waits to be put into the output: what is published may go there at once. */
+	clear = false;
 	/** Where the output begins in `bytes`, and where the next packet goes. */
 	private readonly output: number;
-	private end: number;
+	/** @internal */
+	end: number;
 	/** Bytes of the packet in hand that are in the output already; 0 between packets. */
 	private progress = 0;
 	/** Bytes still to pass over while a piece is written. */
@@ -136,7 +143,9 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.bytes = link.outgoing;
 		this.outbox = new Outbox(link.outgoing, options.outbox);
 		this.output = this.end = options.outbox;
-		this.decoder = new Decoder(this, incoming, options.inbox);
+		this.window = options.window;
+		this.inbox = options.inbox;
+		this.decoder = new Decoder(this, incoming, options.inbox, options.level);
 		this.words = new Uint32Array(incoming.buffer, 0, incoming.length >> 2);
 		this.wait = options.retryBase;
 	}
@@ -150,6 +159,7 @@ export class Session implements LinkOwner, PacketReceiver {
 	addSubscription(subscription: Subscription): void {
 		this.subscriptions.push(subscription);
 		this.untold++;
+		this.clear = false;
 		this.pump();
 	}
 
@@ -168,27 +178,19 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.disconnect(Reason.STOPPED);
 	}
 
-	/** See Topic.publish. */
-	publish(topic: Topic, payload: Uint8Array, length: number): boolean {
-		const outbox = this.outbox;
-		const at = outbox.reserve(length);
-		if (at === -1) {
-			if (length > outbox.size - RECORD_HEADER) this.oversized++;
-			else this.rejected++;
-			return false;
-		}
-		const bytes = this.bytes;
-		if (at + payload.length <= this.output) bytes.set(payload, at);
-		else for (let i = 0; i < length; i++) bytes[at + i] = payload[i];
-		outbox.append(length, topic.index);
+	/** Puts a message into the outbox, behind what waits there. */
+	keep(topic: Topic, payload: Uint8Array, length: number): boolean {
+		if (!this.outbox.append(payload, length, topic.index, 0)) return this.refuse(length);
 		this.accepted++;
+		this.clear = false;
 		this.pump();
 		return true;
 	}
 
-	publishNumber(topic: Topic, value: number, decimals: number): boolean {
-		const length = writeDecimal(this.scratch, 0, value, decimals);
-		return length !== -1 && this.publish(topic, this.scratch, length);
+	refuse(length: number): boolean {
+		if (length > this.outbox.capacity) this.oversized++;
+		else this.rejected++;
+		return false;
 	}
 
 	// What the link and the clock tell
@@ -203,10 +205,11 @@ export class Session implements LinkOwner, PacketReceiver {
 	}
 
 	onReceived(length: number): void {
-		const at = this.options.inbox;
-		const outcome = this.decoder.decode(at, at + length, this.options.level);
+		const at = this.inbox;
+		const outcome = this.decoder.decode(at, at + length);
 		if (outcome === Decoded.MALFORMED) this.disconnect(Reason.MALFORMED_PACKET);
-		this.pump();
+		if (!this.clear) this.pump();
+		else if (this.end !== this.output) this.flush();
 	}
 
 	onClosed(): void {
@@ -245,6 +248,8 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.reason = reason;
 		if (reason === Reason.MALFORMED_PACKET || reason === Reason.UNEXPECTED_PACKET) this.violations++;
 		this.state = State.STOPPED;
+		this.clear = false;
+		this.threw = false;
 		this.end = this.output;
 		this.progress = this.replyBytes = 0;
 		this.packetInHand = undefined;
@@ -319,25 +324,19 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	// What comes in
 
-	packet(packet: number, bytes: Uint8Array, at: number, end: number): Decoded {
+	acknowledged(identifier: number): Decoded {
+		if (this.state !== State.CONNECTED) return this.violation(Reason.UNEXPECTED_PACKET);
+		if (this.outbox.acknowledge(identifier)) this.delivered++;
+		else this.stray++;
+		return Decoded.MORE;
+	}
+
+	packet(header: number, at: number, end: number): Decoded {
+		const bytes = this.incoming;
 		const code = bytes[at + 1];
 		const identifier = (bytes[at] << 8) | code;
-		packet &= 0xf0;
-		if (this.state === State.CONNECTING) {
-			const { level, cleanSession } = this.options;
-			if (packet !== Packet.CONNACK) return this.violation(Reason.UNEXPECTED_PACKET);
-			if (code > Reason.NOT_AUTHORIZED || (level === 4 && bytes[at] > 1)) return Decoded.MALFORMED;
-			if (code !== 0) return this.violation(code);
-			const sessionPresent = level === 4 && bytes[at] === 1;
-			if (sessionPresent && cleanSession) return this.violation(Reason.UNEXPECTED_PACKET); // [MQTT-3.2.2-1]
-			this.connected(sessionPresent);
-			return this.carryOn();
-		}
-		switch (packet) {
-			case Packet.PUBACK:
-				if (this.outbox.acknowledge(identifier)) this.acknowledged++;
-				else this.stray++;
-				return Decoded.MORE;
+		if (this.state !== State.CONNECTED) return this.answered(header, bytes[at], code);
+		switch (header & 0xf0) {
 			case Packet.PINGRESP:
 				this.pinged = false;
 				return Decoded.MORE;
@@ -352,6 +351,18 @@ export class Session implements LinkOwner, PacketReceiver {
 				this.stray++;
 				return Decoded.MORE;
 		}
+	}
+
+	/** The first packet of a connection: CONNACK, or something that must not be (section 3.2). */
+	private answered(header: number, flags: number, code: number): Decoded {
+		const { level, cleanSession } = this.options;
+		if ((header & 0xf0) !== Packet.CONNACK) return this.violation(Reason.UNEXPECTED_PACKET);
+		if (code > Reason.NOT_AUTHORIZED || (level === 4 && flags > 1)) return Decoded.MALFORMED;
+		if (code !== 0) return this.violation(code);
+		const sessionPresent = level === 4 && flags === 1;
+		if (sessionPresent && cleanSession) return this.violation(Reason.UNEXPECTED_PACKET); // [MQTT-3.2.2-1]
+		this.connected(sessionPresent);
+		return this.carryOn();
 	}
 
 	private violation(reason: Reason): Decoded {
@@ -384,22 +395,17 @@ export class Session implements LinkOwner, PacketReceiver {
 		const qos = message.header & 6;
 		// QoS 2 was never asked for.
 		if (this.state !== State.CONNECTED || qos === 4) return this.violation(Reason.UNEXPECTED_PACKET);
-		const bytes = this.incoming;
-		const at = message.topicStart;
-		const end = message.topicEnd;
 		const subscriptions = this.subscriptions;
-		if (message.offset === 0) this.threw = false;
+		let subscription: Subscription;
 		let checked = false;
 		let handled = false;
 		for (let i = 0; i < subscriptions.length; i++) {
-			const subscription = subscriptions[i];
-			if (subscription.words) {
-				if (!this.equals(subscription.filter, subscription.words, at, end)) continue;
-			} else {
-				if (!checked && !wellFormed(bytes, at, end, true)) return Decoded.MALFORMED;
+			subscription = subscriptions[i];
+			if (subscription.words === undefined && !checked) {
+				if (!this.nameIsLegal(message)) return Decoded.MALFORMED;
 				checked = true;
-				if (!matches(subscription.filter, bytes, at, end)) continue;
 			}
+			if (!subscription.matches(message, this.words)) continue;
 			handled = true;
 			try {
 				subscription.handler(message);
@@ -408,36 +414,20 @@ export class Session implements LinkOwner, PacketReceiver {
 			}
 			if (this.state !== State.CONNECTED) return Decoded.CLOSED;
 		}
-		if (!handled && !checked && !wellFormed(bytes, at, end, true)) return Decoded.MALFORMED;
+		if (!handled && !checked && !this.nameIsLegal(message)) return Decoded.MALFORMED;
 		if (message.remaining !== 0) return Decoded.MORE;
 		if (handled) this.received++;
 		else this.unhandled++;
 		if (this.threw) {
+			this.threw = false;
 			this.failures++;
 			return Decoded.MORE;
 		}
 		return qos === 0 ? Decoded.MORE : this.reply(Packet.PUBACK, message.identifier);
 	}
 
-	/** Is the topic name at `at` this filter, which has no wildcards? Four bytes at a time where they lie so. */
-	private equals(filter: Uint8Array, filterWords: Uint32Array, at: number, end: number): boolean {
-		const length = filter.length;
-		if (end - at !== length) return false;
-		let i = 0;
-		if ((at & 3) === 0) {
-			const words = this.words;
-			const count = length >> 2;
-			const first = at >> 2;
-			while (i < count && words[first + i] === filterWords[i]) i++;
-			if (i < count) return false;
-			i <<= 2;
-		}
-		const bytes = this.incoming;
-		while (i < length) {
-			if (bytes[at + i] !== filter[i]) return false;
-			i++;
-		}
-		return true;
+	private nameIsLegal(message: Message): boolean {
+		return wellFormed(message.bytes, message.topicStart, message.topicEnd, true);
 	}
 
 	skipped(): void {
@@ -449,27 +439,25 @@ export class Session implements LinkOwner, PacketReceiver {
 	/** Fills the output and sends it, for as long as there is something to send and room for it. */
 	private pump(): void {
 		if (this.state < State.CONNECTING) return;
-		let more: boolean;
-		do more = this.fill();
-		while (this.flush() && more);
+		do this.clear = this.fill();
+		while (this.flush() && !this.clear);
 	}
 
 	/** Sends what is in the output, as far as the link has room; false if nothing went. */
-	private flush(): boolean {
-		const used = this.end - this.output;
-		let count = this.link.room;
-		if (count > used) count = used;
+	flush(): boolean {
+		let count = this.end - this.output;
+		if (count > this.link.room) count = this.link.room;
 		if (count === 0) return false;
 		this.link.send(count);
-		if (count < used) this.bytes.copyWithin(this.output, this.output + count, this.end);
 		this.end -= count;
+		if (this.end !== this.output) this.bytes.copyWithin(this.output, this.output + count, this.end + count);
 		this.quiet = false;
 		return true;
 	}
 
 	/**
 	 * Puts into the output what is to be sent next: the packet in hand, replies, subscriptions, then
-	 * records of the outbox. True if something is left because the output is full.
+	 * records of the outbox. True if nothing is left.
 	 */
 	private fill(): boolean {
 		const outbox = this.outbox;
@@ -477,21 +465,21 @@ export class Session implements LinkOwner, PacketReceiver {
 			if (this.packetInHand) {
 				this.skip = this.progress;
 				this.put(this.packetInHand, 0, this.packetInHand.length);
-				if (this.progress < this.packetInHand.length) return true;
+				if (this.progress < this.packetInHand.length) return false;
 				this.packetInHand = undefined;
 				this.progress = 0;
 			}
 			if (this.state !== State.CONNECTED) return false;
 			if (this.progress === 0) {
-				if (this.replyBytes !== 0 && !this.putReplies()) return true;
+				if (this.replyBytes !== 0 && !this.putReplies()) return false;
 				if (this.untold !== 0) {
 					this.subscribe();
 					continue;
 				}
+				if (outbox.cursor === outbox.tail) return true;
+				if (outbox.inFlight >= this.window) return false;
 			}
-			if (outbox.cursor === outbox.tail) return false;
-			if (outbox.inFlight >= this.options.window && this.progress === 0) return false;
-			if (!this.putRecord()) return true;
+			if (!this.putRecord()) return false;
 		}
 	}
 
@@ -502,7 +490,7 @@ export class Session implements LinkOwner, PacketReceiver {
 			const subscription = subscriptions[i];
 			if (subscription.told) continue;
 			subscription.told = true;
-			subscription.identifier = this.nextIdentifier(this.outbox.tail);
+			subscription.identifier = this.nextIdentifier();
 			setIdentifier(subscription.packet, subscription.identifier);
 			this.packetInHand = subscription.packet;
 			this.untold--;
@@ -521,28 +509,28 @@ export class Session implements LinkOwner, PacketReceiver {
 		const length = outbox.length(at);
 		const name = topic.name;
 		const payload = at + RECORD_HEADER;
-		let flags = topic.flags;
+		let header = topic.header;
 		let identifier = 0;
 		let remaining = name.length + length;
 		let again = false;
 		if (topic.qos !== 0) {
 			remaining += 2;
 			again = outbox.wasSent(at);
-			if (again) flags |= PublishFlag.DUP; // [MQTT-3.3.1-1]
-			else if (this.progress === 0) outbox.identify(at, this.nextIdentifier(at));
+			if (again) header |= PublishFlag.DUP; // [MQTT-3.3.1-1]
+			else if (this.progress === 0) outbox.identify(at, this.nextIdentifier());
 			identifier = outbox.identifier(at);
 		}
 		const size = 1 + lengthSize(remaining) + remaining;
 		const capacity = bytes.length;
 		if (this.progress === 0 && this.end + size <= capacity) {
-			const start = writePublish(bytes, this.end, flags, name, identifier, length);
+			const start = writePublish(bytes, this.end, header, name, identifier, length);
 			bytes.copyWithin(start, payload, payload + length);
 			this.end = start + length;
 		} else {
 			if (this.output + size <= capacity) return false;
 			// Larger than the output: in pieces, of which this is one.
 			const scratch = this.scratch;
-			scratch[0] = Packet.PUBLISH | flags;
+			scratch[0] = header;
 			const head = writeLength(scratch, 1, remaining);
 			scratch[head] = identifier >> 8;
 			scratch[head + 1] = identifier;
@@ -585,6 +573,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		} else {
 			if (this.replyBytes === this.replies.length) return this.violation(Reason.REPLY_OVERFLOW);
 			this.replyBytes = writeReply(this.replies, this.replyBytes, packet, identifier);
+			this.clear = false;
 		}
 		return Decoded.MORE;
 	}
@@ -598,13 +587,14 @@ export class Session implements LinkOwner, PacketReceiver {
 		return true;
 	}
 
-	/** A packet identifier that is not in use, 1 to 65,535 (section 2.3.1); `end` bounds the records in use. */
-	private nextIdentifier(end: number): number {
-		let identifier = this.identifier;
-		do identifier = identifier === Limit.IDENTIFIER ? 1 : identifier + 1;
-		while (this.outbox.find(identifier, end) !== -1 || (this.asked !== 0 && this.isAsked(identifier)));
-		this.identifier = identifier;
-		return identifier;
+	/** A packet identifier that is not in use, 1 to 65,535 (section 2.3.1). */
+	nextIdentifier(): number {
+		do this.identifier = this.identifier < Limit.IDENTIFIER ? this.identifier + 1 : 1;
+		while (
+			(this.outbox.tail !== 0 && this.outbox.find(this.identifier, this.outbox.tail) !== -1) ||
+			(this.asked !== 0 && this.isAsked(this.identifier))
+		);
+		return this.identifier;
 	}
 
 	private isAsked(identifier: number): boolean {

@@ -2,7 +2,7 @@
 import { filtersPacket } from "../wire/encode.js";
 import type { Message } from "../wire/message.js";
 import type { QoS } from "../wire/packet.js";
-import { hasWildcard } from "../wire/topic.js";
+import { hasWildcard, matches } from "../wire/topic.js";
 
 export type Handler = (message: Message) => void;
 
@@ -18,8 +18,10 @@ export class Subscription {
 	identifier = 0;
 	/** @internal The SUBSCRIBE, whole. */
 	readonly packet: Uint8Array;
-	/** @internal Without wildcards: the filter in words, for a comparison four bytes at a time. */
+	/** @internal Without wildcards: the filter in words of four bytes. */
 	readonly words: Uint32Array | undefined;
+	/** Which bits of the last word count. */
+	private readonly mask: number = 0;
 
 	/** The filter is legal: the client has checked it. */
 	constructor(filter: Uint8Array, qos: QoS, handler: Handler) {
@@ -27,9 +29,36 @@ export class Subscription {
 		this.handler = handler;
 		this.packet = filtersPacket([filter], [qos]);
 		if (!hasWildcard(filter)) {
-			const padded = new Uint8Array((filter.length + 3) & ~3);
+			const size = (filter.length + 3) & ~3;
+			const padded = new Uint8Array(size);
 			padded.set(filter, 0);
 			this.words = new Uint32Array(padded.buffer);
+			const last = new Uint8Array(4);
+			for (let i = 0; i < filter.length - size + 4; i++) last[i] = 255;
+			this.mask = new Uint32Array(last.buffer)[0];
 		}
 	}
+
+	/**
+	 * @internal Does the topic name of this message match? `words` are the same memory as its bytes: where the
+	 * name lies on a word boundary, as it does in a short packet at the start of what was received, a filter
+	 * without wildcards is compared four bytes at a time.
+	 */
+	matches(message: Message, words: Uint32Array): boolean {
+		let at = message.topicStart;
+		const filterWords = this.words;
+		if (filterWords === undefined) return matches(this.filter, message.bytes, at, message.topicEnd);
+		if (message.topicEnd - at !== this.filter.length) return false;
+		if ((at & 3) !== 0) return sameBytes(this.filter, message.bytes, at);
+		at >>= 2;
+		let i = filterWords.length - 1;
+		if (((words[at + i] ^ filterWords[i]) & this.mask) !== 0) return false;
+		while (--i >= 0) if (words[at + i] !== filterWords[i]) return false;
+		return true;
+	}
+}
+
+function sameBytes(filter: Uint8Array, bytes: Uint8Array, at: number): boolean {
+	for (let i = 0; i < filter.length; i++) if (bytes[at + i] !== filter[i]) return false;
+	return true;
 }

@@ -1,5 +1,6 @@
 /** A topic name to publish to, checked and encoded once: the topic handle. */
-import { publishFlags } from "../wire/encode.js";
+import { writeDecimal } from "../wire/decimal.js";
+import { publishHeader, writeLength } from "../wire/encode.js";
 import type { QoS } from "../wire/packet.js";
 import type { Session } from "./session.js";
 
@@ -7,18 +8,21 @@ export class Topic {
 	/** @internal The name with its length in front, as PUBLISH holds it. */
 	readonly name: Uint8Array;
 	readonly qos: QoS;
-	/** @internal QoS and RETAIN as the first byte of PUBLISH holds them. */
-	readonly flags: number;
+	/** @internal The first byte of its PUBLISH: QoS and RETAIN. */
+	readonly header: number;
 	/** @internal What a record of the outbox calls this topic. */
 	readonly index: number;
+	/** The most bytes of its PUBLISH in front of the payload. */
+	private readonly head: number;
 	private readonly session: Session;
 
 	constructor(session: Session, index: number, name: Uint8Array, qos: QoS, retain: boolean) {
 		this.session = session;
 		this.index = index;
 		this.name = name;
+		this.head = 1 + 4 + name.length + 2;
 		this.qos = qos;
-		this.flags = publishFlags(qos, retain);
+		this.header = publishHeader(qos, retain);
 	}
 
 	/**
@@ -29,7 +33,40 @@ export class Topic {
 	 * (`status.rejected`) or ever (`status.oversized`). Never throws, and works without a connection.
 	 */
 	publish(payload: Uint8Array, length?: number): boolean {
-		return this.session.publish(this, payload, length === undefined ? payload.length : length);
+		if (length === undefined) length = payload.length;
+		const session = this.session;
+		const bytes = session.bytes;
+		let at = session.end;
+		if (!session.clear || at + this.head + payload.length > bytes.length) return session.keep(this, payload, length);
+
+		// Nothing waits in front of it, and it fits: straight into the output, and at QoS 1 into the outbox too.
+		let remaining = this.name.length + length;
+		let identifier = 0;
+		if (this.qos !== 0) {
+			const { outbox } = session;
+			identifier = session.nextIdentifier();
+			if (!outbox.append(payload, length, this.index, identifier)) return session.refuse(length);
+			if (outbox.inFlight === session.window) session.clear = false;
+			remaining += 2;
+		}
+		bytes[at] = this.header;
+		if (remaining < 128) {
+			bytes[at + 1] = remaining;
+			at += 2;
+		} else at = writeLength(bytes, at + 1, remaining);
+		bytes.set(this.name, at);
+		at += this.name.length;
+		if (identifier !== 0) {
+			bytes[at] = identifier >> 8;
+			bytes[at + 1] = identifier;
+			at += 2;
+		}
+		bytes.set(payload, at);
+		session.end = at + length;
+		session.accepted++;
+		session.sent++;
+		session.flush();
+		return true;
 	}
 
 	/**
@@ -37,6 +74,8 @@ export class Topic {
 	 * is "21.57". False also for what is not a finite number, or has more digits than a double can hold.
 	 */
 	publishNumber(value: number, decimals: number): boolean {
-		return this.session.publishNumber(this, value, decimals);
+		const scratch = this.session.scratch;
+		const length = writeDecimal(scratch, 0, value, decimals);
+		return length !== -1 && this.publish(scratch, length);
 	}
 }

@@ -24,33 +24,30 @@ export function writeLength(bytes: Uint8Array, at: number, remaining: number): n
 
 /**
  * Writes a PUBLISH up to its payload, `payloadLength` bytes, which the caller puts where this returns
- * (section 3.3). `flags` are DUP, QoS and RETAIN; `topic` is a field as `field` makes it; at QoS 0 the
+ * (section 3.3). `header` is its first byte; `topic` is a field as `field` makes it; at QoS 0 the
  * identifier is left out.
  */
 export function writePublish(
 	bytes: Uint8Array,
 	at: number,
-	flags: number,
+	header: number,
 	topic: Uint8Array,
 	identifier: number,
 	payloadLength: number,
 ): number {
-	const size = topic.length;
-	bytes[at] = Packet.PUBLISH | flags;
-	let remaining = size + payloadLength;
+	let remaining = topic.length + payloadLength;
 	if (identifier !== 0) remaining += 2;
+	bytes[at] = header;
 	if (remaining < 128) {
 		bytes[at + 1] = remaining;
 		at += 2;
 	} else at = writeLength(bytes, at + 1, remaining);
 	bytes.set(topic, at);
-	at += size;
-	if (identifier !== 0) {
-		bytes[at] = identifier >> 8;
-		bytes[at + 1] = identifier & 255;
-		at += 2;
-	}
-	return at;
+	at += topic.length;
+	if (identifier === 0) return at;
+	bytes[at] = identifier >> 8;
+	bytes[at + 1] = identifier;
+	return at + 2;
 }
 
 /**
@@ -158,7 +155,7 @@ export function setIdentifier(packet: Uint8Array, identifier: number): void {
 	packet[at + 2] = identifier & 255;
 }
 
-/** The flags of a PUBLISH from its parts (section 3.3.1). */
-export function publishFlags(qos: QoS, retain: boolean): number {
-	return (qos << PublishFlag.QOS_SHIFT) | (retain ? PublishFlag.RETAIN : 0);
+/** The first byte of a PUBLISH (section 3.3.1). */
+export function publishHeader(qos: QoS, retain: boolean): number {
+	return Packet.PUBLISH | (qos << PublishFlag.QOS_SHIFT) | (retain ? PublishFlag.RETAIN : 0);
 }

@@ -22,7 +22,7 @@ export class Message {
 	remaining = 0;
 	/** The first byte of the packet: DUP, QoS and RETAIN. */
 	header = 0;
-	/** Packet identifier; 0 at QoS 0. */
+	/** Packet identifier; without a meaning at QoS 0. */
 	identifier = 0;
 
 	constructor(bytes: Uint8Array) {

@@ -1,0 +1,30 @@
+/** Bundles a TypeScript entry into one ES module text, for an engine. Called by tests and benchmarks. */
+import { fileURLToPath } from "node:url";
+import typescript from "@rollup/plugin-typescript";
+import { rollup } from "rollup";
+
+const root = fileURLToPath(new URL("..", import.meta.url));
+
+/** `replace` puts other files in the place of modules: from the end of a resolved path to a path from the root. */
+export async function bundle(entry: string, replace: Record<string, string> = {}): Promise<string> {
+	const build = await rollup({
+		input: root + entry,
+		plugins: [
+			{
+				name: "replace",
+				async resolveId(source, importer, options) {
+					const resolved = await this.resolve(source, importer, { ...options, skipSelf: true });
+					const from = Object.keys(replace).find((end) => (resolved?.id ?? source).endsWith(end));
+					return from === undefined ? resolved : root + replace[from];
+				},
+			},
+			typescript({ tsconfig: `${root}benchmarks/tsconfig.bundle.json` }),
+		],
+		onwarn(warning) {
+			throw new Error(warning.message);
+		},
+	});
+	const { output } = await build.generate({ format: "es" });
+	await build.close();
+	return output[0].code;
+}

@@ -1,0 +1,32 @@
+/** What this host uses of Espruino. */
+
+interface EspruinoSocket {
+	/** What has not been sent yet. */
+	dSnd?: string;
+	/** Set by this host: whose socket it is. */
+	link: unknown;
+	write(text: string): boolean;
+	end(): void;
+	on(event: "data", handler: (this: EspruinoSocket, text: string) => void): void;
+	on(event: "drain" | "end" | "close" | "error", handler: (this: EspruinoSocket) => void): void;
+}
+
+declare function require(name: "net"): {
+	connect(
+		options: { host: string; port: number },
+		connected: (this: EspruinoSocket, socket: EspruinoSocket) => void,
+	): EspruinoSocket;
+};
+declare function require(name: "Storage"): {
+	readJSON(name: string, quiet: boolean): unknown;
+};
+
+declare function setTimeout(callback: () => void, milliseconds: number): number;
+declare function clearTimeout(timer: number): void;
+
+declare const E: {
+	/** A text of which each character is one byte; of a whole array it is the same memory. */
+	toString(bytes: Uint8Array): string;
+	/** The UTF-8 bytes of a text. */
+	toUint8Array(text: string): Uint8Array;
+};

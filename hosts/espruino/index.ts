@@ -1,0 +1,6 @@
+/** `mqtt-mote/espruino`: the client on Espruino. */
+import "./polyfill.js";
+
+export { clock } from "./clock.js";
+export { type Settings, settings } from "./settings.js";
+export { TcpLink, type TcpLinkOptions } from "./tcp-link.js";

@@ -1,0 +1,162 @@
+/**
+ * A Link over an ECMA-419 TCP socket. Once it is set up, opening a connection makes one socket object, and
+ * nothing else allocates.
+ *
+ * `read` and `write` take whole views, so both memories are resizable buffers whose last part is one view
+ * that follows the buffer's length: the buffer shrinks to the bytes in hand, and grows back.
+ */
+import TCP from "embedded:io/socket/tcp";
+import { fail, number, portNumber } from "../../src/check.js";
+import type { Clock, Link, LinkOwner } from "../../src/host.js";
+import { clock } from "./clock.js";
+
+/** What is used of an ECMA-419 socket. The published typings miss `target` and the result of `write`. */
+export interface Socket {
+	readonly target: TcpLink;
+	read(into: Uint8Array): number | undefined;
+	write(bytes: Uint8Array): number | undefined;
+	close(): void;
+}
+
+interface SocketOptions {
+	address: string;
+	port: number;
+	nodelay: boolean;
+	target: TcpLink;
+	onReadable(this: Socket, count: number): void;
+	onWritable(this: Socket, count: number): void;
+	onError(this: Socket): void;
+}
+
+export type SocketClass = new (options: SocketOptions) => Socket;
+
+export interface TcpLinkOptions {
+	/** The broker's IPv4 address, such as "192.168.1.10". */
+	host: string;
+	/** Default 1883. */
+	port?: number;
+	/** Bytes that are read at a time, default 256: larger is faster, smaller saves memory. */
+	receive?: number;
+	/** Another socket class of the same shape, such as a TLS socket. */
+	Socket?: SocketClass;
+}
+
+export class TcpLink implements Link {
+	readonly clock: Clock = clock;
+	room = 0;
+	outgoing!: Uint8Array;
+	incoming!: Uint8Array;
+	private readonly options: SocketOptions;
+	private readonly Socket: SocketClass;
+	private readonly receive: number;
+	private owner!: LinkOwner;
+	private socket: Socket | undefined;
+	/** The output and what was received last, each as long as its buffer has it. */
+	private outgoingTail!: Uint8Array;
+	private incomingTail!: Uint8Array;
+
+	/** Throws an Error if the host is not an IPv4 address or the port is not a port. */
+	constructor(options: TcpLinkOptions) {
+		const { host } = options;
+		if (typeof host !== "string" || !/^\d{1,3}(\.\d{1,3}){3}$/.test(host)) {
+			fail(`host must be an IPv4 address such as "192.168.1.10", not ${JSON.stringify(host)}`);
+		}
+		this.Socket = options.Socket ?? (TCP as unknown as SocketClass);
+		this.receive = number(options.receive, 256, 16, 65_536, "receive (bytes)") & ~3;
+		this.options = {
+			address: host,
+			port: portNumber(options.port),
+			nodelay: true,
+			target: this,
+			onReadable,
+			onWritable,
+			onError,
+		};
+	}
+
+	attach(owner: LinkOwner, outbox: number, output: number, inbox: number): void {
+		this.owner = owner;
+		const outgoing = resizable(outbox + output);
+		const incoming = resizable(inbox + this.receive);
+		this.outgoing = new Uint8Array(outgoing);
+		this.incoming = new Uint8Array(incoming);
+		this.outgoingTail = new Uint8Array(outgoing, outbox);
+		this.incomingTail = new Uint8Array(incoming, inbox);
+	}
+
+	open(): void {
+		try {
+			this.socket = new this.Socket(this.options);
+		} catch {
+			// No socket to be had, such as for want of memory: the client tries again when its wait is over.
+		}
+	}
+
+	send(length: number): void {
+		const tail = this.outgoingTail;
+		const buffer = tail.buffer as ArrayBuffer;
+		buffer.resize(tail.byteOffset + length);
+		const room = this.socket?.write(tail);
+		buffer.resize(buffer.maxByteLength);
+		this.room = room === undefined ? this.room - length : room;
+	}
+
+	close(): void {
+		const socket = this.socket;
+		if (!socket) return;
+		this.socket = undefined;
+		this.room = 0;
+		socket.close();
+	}
+
+	encode(text: string): Uint8Array {
+		return new Uint8Array(ArrayBuffer.fromString(text));
+	}
+
+	/** @internal */
+	writable(socket: Socket, count: number): void {
+		if (this.socket !== socket) return;
+		this.room = count;
+		this.owner.onWritable();
+	}
+
+	/** @internal Reads all that is there: it will not be told of again. */
+	readable(socket: Socket, count: number): void {
+		const tail = this.incomingTail;
+		const buffer = tail.buffer as ArrayBuffer;
+		const { receive } = this;
+		while (count > 0 && this.socket === socket) {
+			const length = count < receive ? count : receive;
+			buffer.resize(tail.byteOffset + length);
+			socket.read(tail);
+			buffer.resize(buffer.maxByteLength);
+			count -= length;
+			this.owner.onReceived(length);
+		}
+	}
+
+	/** @internal */
+	broken(socket: Socket): void {
+		if (this.socket !== socket) return;
+		this.close();
+		this.owner.onClosed();
+	}
+}
+
+// Called with the socket as `this`; one set for all links, so that a connection makes no functions.
+
+function onReadable(this: Socket, count: number): void {
+	this.target.readable(this, count);
+}
+
+function onWritable(this: Socket, count: number): void {
+	this.target.writable(this, count);
+}
+
+function onError(this: Socket): void {
+	this.target.broken(this);
+}
+
+function resizable(bytes: number): ArrayBuffer {
+	return new ArrayBuffer(bytes, { maxByteLength: bytes });
+}
