@@ -16,8 +16,36 @@ function bundle(host, { compilerOptions, external = () => false, plugins = [] })
 	};
 }
 
-/** Espruino's own names, and what a terser that knows browsers would not take for a name of the language. */
-const espruinoNames = ["dSnd", "link", "connect", "readJSON", "toUint8Array", "substr", "of", "static"];
+/**
+ * TypeScript wraps each ES5 class in a function that is called once. On Espruino that costs memory for every
+ * method: the class's statements go to the top level instead.
+ */
+const unwrapClasses = {
+	name: "unwrap-classes",
+	renderChunk(code) {
+		let result = "";
+		let from = 0;
+		for (const { type, start, end, declarations } of this.parse(code).body) {
+			const call = type === "VariableDeclaration" && declarations[0].init;
+			if (call?.type !== "CallExpression" || call.callee.type !== "FunctionExpression") continue;
+			const { body } = call.callee.body;
+			if (call.arguments.length > 0 || body.at(-1).argument?.name !== declarations[0].id.name) continue;
+			result += code.slice(from, start) + code.slice(body[0].start, body.at(-1).start);
+			from = end;
+		}
+		return result + code.slice(from);
+	},
+};
+
+/**
+ * Names on Espruino cost memory by the letter, so all properties get short ones but these, which belong to
+ * the language, to Espruino, or to the settings file.
+ */
+const kept = [
+	...["length", "prototype", "get", "enumerable", "configurable", "defineProperty", "call", "concat", "push"],
+	...["set", "subarray", "copyWithin", "buffer", "floor", "random", "stringify", "toString", "substr"],
+	...["toUint8Array", "readJSON", "connect", "host", "port", "name", "on", "write", "end", "dSnd"],
+];
 
 export default [
 	bundle("moddable", {
@@ -25,11 +53,12 @@ export default [
 	}),
 	bundle("espruino", {
 		plugins: [
+			unwrapClasses,
 			terser({
 				ecma: 5,
 				toplevel: true,
 				compress: { ecma: 5, passes: 3, hoist_funs: false },
-				mangle: { toplevel: true, reserved: ["of", "static"], properties: { reserved: espruinoNames } },
+				mangle: { toplevel: true, reserved: ["of", "static"], properties: { builtins: true, reserved: kept } },
 				format: { ecma: 5, ascii_only: true, comments: false },
 			}),
 		],

@@ -2,6 +2,7 @@
 import { fileURLToPath } from "node:url";
 import typescript from "@rollup/plugin-typescript";
 import { rollup } from "rollup";
+import { minify } from "terser";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -26,5 +27,7 @@ export async function bundle(entry: string, replace: Record<string, string> = {}
 	});
 	const { output } = await build.generate({ format: "es" });
 	await build.close();
-	return output[0].code;
+	// Without line breaks, as `xsc` compiles a release: npm's engine counts a step for each line.
+	const { code } = await minify(output[0].code, { module: true, compress: false, mangle: false });
+	return code ?? "";
 }

@@ -14,9 +14,14 @@ export function number(value: number | undefined, otherwise: number, low: number
 	return value;
 }
 
+/** As `number`, and without a fraction. */
+export function whole(value: number | undefined, otherwise: number, low: number, high: number, name: string): number {
+	const checked = number(value, otherwise, low, high, name);
+	if (checked !== Math.floor(checked)) fail(`${name} must be a whole number, not ${checked}`);
+	return checked;
+}
+
 /** The port of a broker, 1 to 65,535; 1883 where it was left out. */
 export function portNumber(port: number | undefined): number {
-	const checked = number(port, 1883, 1, 65_535, "port");
-	if (checked !== Math.floor(checked)) fail(`port must be a whole number, not ${checked}`);
-	return checked;
+	return whole(port, 1883, 1, 65_535, "port");
 }

@@ -2,7 +2,7 @@
  * The public face: checks what the application asks for, encodes it once, and hands it to the session.
  * After `start` nothing here allocates.
  */
-import { fail, number } from "./check.js";
+import { fail, number, whole } from "./check.js";
 import type { Link } from "./host.js";
 import { Session } from "./session/session.js";
 import { type Handler, Subscription } from "./session/subscription.js";
@@ -11,12 +11,12 @@ import { connectPacket, field } from "./wire/encode.js";
 import { type Level, Limit, type QoS } from "./wire/packet.js";
 import { filterError, nameError, wellFormed } from "./wire/topic.js";
 
-export { Reason, describe } from "./session/reason.js";
+export type { Alarm, Clock, Link, LinkOwner } from "./host.js";
+export { describe, Reason } from "./session/reason.js";
 export { State } from "./session/session.js";
 export type { Handler, Subscription } from "./session/subscription.js";
 export type { Topic } from "./session/topic.js";
 export type { Message } from "./wire/message.js";
-export type { Alarm, Clock, Link, LinkOwner } from "./host.js";
 export type { Level, QoS } from "./wire/packet.js";
 
 export interface ClientOptions {
@@ -35,7 +35,7 @@ export interface ClientOptions {
 	userName?: string;
 	/** Only with a user name ([MQTT-3.1.2-22]). */
 	password?: string | Uint8Array;
-	/** Bytes for what is published and not yet acknowledged: 7 and the payload for each message. Default 1024. */
+	/** Bytes for what is published and not yet acknowledged: 6 and the payload for each message. Default 1024. */
 	outbox?: number;
 	/** Bytes for packets on their way into the link. A larger packet goes out in pieces. Default 256. */
 	output?: number;
@@ -98,7 +98,7 @@ export class Client {
 		const { link, clientId, will, userName, password } = options;
 		const level = options.level === undefined ? 4 : options.level;
 		const cleanSession = options.cleanSession === undefined ? true : options.cleanSession;
-		const keepAlive = number(options.keepAlive, 60, 0, 65_535, "keepAlive (seconds)");
+		const keepAlive = whole(options.keepAlive, 60, 0, 65_535, "keepAlive (seconds)");
 		if (!link) fail("link is missing: new TcpLink({ host, port }) makes one");
 		if (level !== 3 && level !== 4) fail("level must be 3 (MQTT 3.1) or 4 (MQTT 3.1.1)");
 		if (password !== undefined && userName === undefined) fail("password needs a userName");
@@ -112,10 +112,10 @@ export class Client {
 			level,
 			cleanSession,
 			keepAlive,
-			outbox: (number(options.outbox, 1024, 64, 16_777_215, "outbox (bytes)") + 3) & ~3,
-			output: (number(options.output, 256, 32, 65_536, "output (bytes)") + 3) & ~3,
-			inbox: (number(options.inbox, 256, 16, 65_536, "inbox (bytes)") + 2 + 3) & ~3,
-			window: number(options.window, 16, 1, 65_535, "window (messages)"),
+			outbox: (whole(options.outbox, 1024, 64, 16_777_215, "outbox (bytes)") + 3) & ~3,
+			output: (whole(options.output, 256, 32, 65_536, "output (bytes)") + 3) & ~3,
+			inbox: (whole(options.inbox, 256, 16, 65_536, "inbox (bytes)") + 2 + 3) & ~3,
+			window: whole(options.window, 16, 1, 65_535, "window (messages)"),
 			timeout: 1000 * number(options.timeout, 10, 1, 3600, "timeout (seconds)"),
 			retryBase: 1000 * number(options.retryBase, 1, 0.01, 3600, "retryBase (seconds)"),
 			retryCap: 1000 * number(options.retryCap, 60, 0.01, 86_400, "retryCap (seconds)"),

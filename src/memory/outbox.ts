@@ -42,6 +42,12 @@ export class Outbox {
 	cursor = 0;
 	/** Where the next record begins. */
 	tail = 0;
+	/** Of the record that `look` found: bytes of its payload, its topic handle, its identifier, */
+	length = 0;
+	topic = 0;
+	identifier = 0;
+	/** and whether it was sent before. */
+	again = false;
 	/** The oldest record. */
 	private head = 0;
 	/** Bytes of released records between the head and the tail. */
@@ -98,44 +104,45 @@ export class Outbox {
 		return true;
 	}
 
-	/** Bytes of payload of the record at `at`. */
-	length(at: number): number {
-		return (this.bytes[at] << 8) | this.bytes[at + 1];
+	/**
+	 * Looks at the first record that waits and tells of it in `length`, `topic`, `identifier` and `again`; false
+	 * if none waits.
+	 */
+	look(): boolean {
+		const bytes = this.bytes;
+		let at = this.cursor;
+		while (at < this.tail) {
+			this.length = (bytes[at] << 8) | bytes[at + 1];
+			if (bytes[at + Offset.STATE] !== RecordState.RELEASED) {
+				this.cursor = at;
+				this.topic = bytes[at + Offset.TOPIC];
+				this.identifier = (bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER + 1];
+				this.again = bytes[at + Offset.STATE] === RecordState.SENT;
+				return true;
+			}
+			at += RECORD_HEADER + this.length;
+		}
+		this.cursor = at;
+		return false;
 	}
 
-	topic(at: number): number {
-		return this.bytes[at + Offset.TOPIC];
+	/** Gives the record looked at an identifier. */
+	identify(identifier: number): void {
+		const at = this.cursor + Offset.IDENTIFIER;
+		this.identifier = identifier;
+		this.bytes[at] = identifier >> 8;
+		this.bytes[at + 1] = identifier;
 	}
 
-	identifier(at: number): number {
-		return (this.bytes[at + Offset.IDENTIFIER] << 8) | this.bytes[at + Offset.IDENTIFIER + 1];
-	}
-
-	wasSent(at: number): boolean {
-		return this.bytes[at + Offset.STATE] === RecordState.SENT;
-	}
-
-	identify(at: number, identifier: number): void {
-		this.bytes[at + Offset.IDENTIFIER] = identifier >> 8;
-		this.bytes[at + Offset.IDENTIFIER + 1] = identifier;
-	}
-
-	/** The record at the cursor has gone out: it awaits its acknowledgement, or is done with. */
-	sent(length: number, awaits: boolean): void {
+	/** The record looked at has gone out: with an identifier it awaits its acknowledgement, without it is done with. */
+	sent(): void {
 		const at = this.cursor;
-		this.cursor = at + RECORD_HEADER + length;
-		if (awaits) {
+		this.cursor = at + RECORD_HEADER + this.length;
+		if (this.identifier === 0) this.release(at);
+		else {
 			this.bytes[at + Offset.STATE] = RecordState.SENT;
 			this.inFlight++;
-		} else this.release(at);
-	}
-
-	/** Moves the cursor over a released record; false if there was none. */
-	passReleased(): boolean {
-		const at = this.cursor;
-		if (this.bytes[at + Offset.STATE] !== RecordState.RELEASED) return false;
-		this.cursor = at + RECORD_HEADER + this.length(at);
-		return true;
+		}
 	}
 
 	/** Releases the record that is in flight under this identifier; false if there is none. */
@@ -184,19 +191,16 @@ export class Outbox {
 			return;
 		}
 		at += size;
-		if (this.holes !== 0) at = this.passHoles(at);
-		if (at === this.tail) this.head = this.cursor = this.tail = 0;
-		else this.head = at;
-	}
-
-	/** Where the first record at or after `at` stands that is not released. */
-	private passHoles(at: number): number {
-		while (at < this.tail && this.bytes[at + Offset.STATE] === RecordState.RELEASED) {
-			const size = RECORD_HEADER + this.length(at);
-			this.holes -= size;
-			at += size;
+		while (this.holes !== 0 && bytes[at + Offset.STATE] === RecordState.RELEASED) {
+			const hole = RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
+			this.holes -= hole;
+			at += hole;
 		}
-		return at;
+		if (at === this.tail) this.head = this.cursor = this.tail = 0;
+		else {
+			this.head = at;
+			if (this.cursor < at) this.cursor = at;
+		}
 	}
 
 	/** A new connection: everything waits again, oldest first. */
@@ -213,7 +217,7 @@ export class Outbox {
 		let to = 0;
 		let next: number;
 		for (let at = this.head; at < tail; at = next) {
-			next = at + RECORD_HEADER + this.length(at);
+			next = at + RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
 			if (at === cursor) this.cursor = to;
 			if (bytes[at + Offset.STATE] === RecordState.RELEASED) continue;
 			if (at !== to) bytes.copyWithin(to, at, next);

@@ -8,11 +8,12 @@
  *        |          v  '---- WAITING <--------'
  *        '---------- stop() from anywhere
  */
+
+import type { Alarm, Link, LinkOwner } from "../host.js";
 import { Outbox, RECORD_HEADER } from "../memory/outbox.js";
 import { DECIMAL_SIZE } from "../wire/decimal.js";
 import { Decoded, Decoder, type PacketReceiver } from "../wire/decode.js";
 import { lengthSize, setIdentifier, writeEmpty, writeLength, writePublish, writeReply } from "../wire/encode.js";
-import type { Alarm, Link, LinkOwner } from "../host.js";
 import type { Message } from "../wire/message.js";
 import { type Level, Limit, Packet, PublishFlag, SUBSCRIPTION_FAILED } from "../wire/packet.js";
 import { wellFormed } from "../wire/topic.js";
@@ -78,7 +79,7 @@ export class Session implements LinkOwner, PacketReceiver {
 	received = 0;
 	/** Messages that came in and were not handed over: no filter matched, or the topic did not fit the inbox. */
 	unhandled = 0;
-	/** Messages that were not acknowledged because a handler threw. */
+	/** Callbacks that threw. A message is not acknowledged then. */
 	failures = 0;
 	/** Acknowledgements for nothing that was in flight. */
 	stray = 0;
@@ -105,7 +106,10 @@ export class Session implements LinkOwner, PacketReceiver {
 	/** @internal */
 	readonly window: number;
 	private readonly inbox: number;
-	/** @internal Connected, and nothing waits to be put into the output: what is published may go there at once. */
+	/**
+	 * @internal Connected, nothing waits to be put into the output, and the window is open: what is published may
+	 * go there at once.
+	 */
 	clear = false;
 	/** Where the output begins in `bytes`, and where the next packet goes. */
 	private readonly output: number;
@@ -136,7 +140,8 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	constructor(link: Link, options: SessionOptions) {
 		link.attach(this, options.outbox, options.output, options.inbox);
-		const incoming = (this.incoming = link.incoming);
+		const { incoming } = link;
+		this.incoming = incoming;
 		this.options = options;
 		this.link = link;
 		this.alarm = link.clock.alarm(() => this.onAlarm());
@@ -249,7 +254,6 @@ export class Session implements LinkOwner, PacketReceiver {
 		if (reason === Reason.MALFORMED_PACKET || reason === Reason.UNEXPECTED_PACKET) this.violations++;
 		this.state = State.STOPPED;
 		this.clear = false;
-		this.threw = false;
 		this.end = this.output;
 		this.progress = this.replyBytes = 0;
 		this.packetInHand = undefined;
@@ -270,26 +274,11 @@ export class Session implements LinkOwner, PacketReceiver {
 				this.alarm.set(this.wait);
 			}
 		}
-		if (options.onDisconnect) options.onDisconnect(reason);
-	}
-
-	/** The broker has accepted us (section 3.2.2). */
-	private connected(sessionPresent: boolean): void {
-		this.state = State.CONNECTED;
-		this.connections++;
-		this.quiet = this.pinged = false;
-		this.missing = Reason.NONE;
-		this.alarm.set(this.checkInterval());
-		this.outbox.rewind();
-		const subscriptions = this.subscriptions;
-		this.untold = this.asked = 0;
-		for (let i = 0; i < subscriptions.length; i++) {
-			const subscription = subscriptions[i];
-			subscription.identifier = 0;
-			subscription.told = sessionPresent && subscription.granted !== -1;
-			if (!subscription.told) this.untold++;
+		try {
+			if (options.onDisconnect) options.onDisconnect(reason);
+		} catch {
+			this.failures++;
 		}
-		if (this.options.onConnect) this.options.onConnect(sessionPresent);
 	}
 
 	/**
@@ -304,7 +293,7 @@ export class Session implements LinkOwner, PacketReceiver {
 	private checkAlive(): void {
 		let missing: Reason = Reason.NONE;
 		if (this.pinged) missing = Reason.PINGRESP_TIMEOUT;
-		else if (this.end !== this.output) missing = Reason.WRITE_TIMEOUT;
+		else if (this.quiet && this.end !== this.output) missing = Reason.WRITE_TIMEOUT;
 		else if (this.asked !== 0) missing = Reason.SUBACK_TIMEOUT;
 		if (missing !== Reason.NONE && missing === this.missing) {
 			this.disconnect(missing);
@@ -313,7 +302,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.missing = missing;
 		this.wait = this.options.retryBase; // the link has been up for a while
 		this.alarm.set(this.checkInterval());
-		if (this.quiet && missing === Reason.NONE && this.options.keepAlive !== 0) {
+		if (this.quiet && missing === Reason.NONE && this.end === this.output && this.options.keepAlive !== 0) {
 			this.pinged = true;
 			this.missing = Reason.PINGRESP_TIMEOUT;
 			this.end = writeEmpty(this.bytes, this.end, Packet.PINGREQ);
@@ -337,6 +326,8 @@ export class Session implements LinkOwner, PacketReceiver {
 		const identifier = (bytes[at] << 8) | code;
 		if (this.state !== State.CONNECTED) return this.answered(header, bytes[at], code);
 		switch (header & 0xf0) {
+			case Packet.PUBACK: // with flags, which level 3 leaves open
+				return this.acknowledged(identifier);
 			case Packet.PINGRESP:
 				this.pinged = false;
 				return Decoded.MORE;
@@ -355,24 +346,38 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	/** The first packet of a connection: CONNACK, or something that must not be (section 3.2). */
 	private answered(header: number, flags: number, code: number): Decoded {
-		const { level, cleanSession } = this.options;
+		const { level, cleanSession, onConnect } = this.options;
 		if ((header & 0xf0) !== Packet.CONNACK) return this.violation(Reason.UNEXPECTED_PACKET);
 		if (code > Reason.NOT_AUTHORIZED || (level === 4 && flags > 1)) return Decoded.MALFORMED;
 		if (code !== 0) return this.violation(code);
 		const sessionPresent = level === 4 && flags === 1;
 		if (sessionPresent && cleanSession) return this.violation(Reason.UNEXPECTED_PACKET); // [MQTT-3.2.2-1]
-		this.connected(sessionPresent);
-		return this.carryOn();
+		this.state = State.CONNECTED;
+		this.connections++;
+		this.pinged = this.threw = false;
+		this.quiet = true; // since CONNECT
+		this.missing = Reason.NONE;
+		this.alarm.set(this.checkInterval());
+		this.outbox.rewind();
+		this.untold = this.asked = 0;
+		const { subscriptions } = this;
+		for (let i = 0; i < subscriptions.length; i++) {
+			const subscription = subscriptions[i];
+			subscription.identifier = 0;
+			subscription.told = sessionPresent && subscription.granted !== -1;
+			if (!subscription.told) this.untold++;
+		}
+		try {
+			if (onConnect) onConnect(sessionPresent);
+		} catch {
+			this.failures++;
+		}
+		return this.state === State.CONNECTED ? Decoded.MORE : Decoded.CLOSED;
 	}
 
 	private violation(reason: Reason): Decoded {
 		this.disconnect(reason);
 		return Decoded.CLOSED;
-	}
-
-	/** After a callback, which may have stopped or even started the client. */
-	private carryOn(): Decoded {
-		return this.state === State.CONNECTED ? Decoded.MORE : Decoded.CLOSED;
 	}
 
 	private subscribed(identifier: number, code: number, length: number): Decoded {
@@ -383,6 +388,7 @@ export class Session implements LinkOwner, PacketReceiver {
 			if (length !== 3 || (code > 2 && code !== SUBSCRIPTION_FAILED)) return Decoded.MALFORMED;
 			subscription.identifier = 0;
 			subscription.granted = code;
+			this.missing = Reason.NONE;
 			this.asked--;
 			return Decoded.MORE;
 		}
@@ -430,8 +436,11 @@ export class Session implements LinkOwner, PacketReceiver {
 		return wellFormed(message.bytes, message.topicStart, message.topicEnd, true);
 	}
 
-	skipped(): void {
+	/** The topic name did not fit the inbox: nobody gets the message, but the broker gets its answer ([MQTT-4.5.0-2]). */
+	skipped(message: Message): Decoded {
+		if (this.state !== State.CONNECTED || (message.header & 6) === 4) return this.violation(Reason.UNEXPECTED_PACKET);
 		this.unhandled++;
+		return (message.header & 6) === 0 ? Decoded.MORE : this.reply(Packet.PUBACK, message.identifier);
 	}
 
 	// What goes out
@@ -476,8 +485,7 @@ export class Session implements LinkOwner, PacketReceiver {
 					this.subscribe();
 					continue;
 				}
-				if (outbox.cursor === outbox.tail) return true;
-				if (outbox.inFlight >= this.window) return false;
+				if (!outbox.look()) return outbox.inFlight < this.window;
 			}
 			if (!this.putRecord()) return false;
 		}
@@ -499,37 +507,30 @@ export class Session implements LinkOwner, PacketReceiver {
 		}
 	}
 
-	/** Puts the record at the cursor into the output; false if it is not all there yet. */
+	/** Puts the record that the outbox has looked at into the output; false if it is not all there yet. */
 	private putRecord(): boolean {
-		const bytes = this.bytes;
-		const outbox = this.outbox;
-		if (outbox.passReleased()) return true;
-		const at = outbox.cursor;
-		const topic = this.topics[outbox.topic(at)];
-		const length = outbox.length(at);
-		const name = topic.name;
-		const payload = at + RECORD_HEADER;
-		let header = topic.header;
-		let identifier = 0;
+		const { outbox, bytes } = this;
+		const { length, again } = outbox;
+		const topic = this.topics[outbox.topic];
+		const { name } = topic;
+		const payload = outbox.cursor + RECORD_HEADER;
+		const header = again ? topic.header | PublishFlag.DUP : topic.header; // [MQTT-3.3.1-1]
 		let remaining = name.length + length;
-		let again = false;
 		if (topic.qos !== 0) {
+			if (this.progress === 0 && outbox.inFlight >= this.window) return false;
 			remaining += 2;
-			again = outbox.wasSent(at);
-			if (again) header |= PublishFlag.DUP; // [MQTT-3.3.1-1]
-			else if (this.progress === 0) outbox.identify(at, this.nextIdentifier());
-			identifier = outbox.identifier(at);
+			if (!again && this.progress === 0) outbox.identify(this.nextIdentifier());
 		}
+		const { identifier } = outbox;
 		const size = 1 + lengthSize(remaining) + remaining;
-		const capacity = bytes.length;
-		if (this.progress === 0 && this.end + size <= capacity) {
-			const start = writePublish(bytes, this.end, header, name, identifier, length);
-			bytes.copyWithin(start, payload, payload + length);
-			this.end = start + length;
+		if (this.progress === 0 && this.end + size <= bytes.length) {
+			const at = writePublish(bytes, this.end, header, name, identifier, length);
+			bytes.copyWithin(at, payload, payload + length);
+			this.end = at + length;
 		} else {
-			if (this.output + size <= capacity) return false;
+			if (this.output + size <= bytes.length) return false;
 			// Larger than the output: in pieces, of which this is one.
-			const scratch = this.scratch;
+			const { scratch } = this;
 			scratch[0] = header;
 			const head = writeLength(scratch, 1, remaining);
 			scratch[head] = identifier >> 8;
@@ -544,7 +545,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		}
 		this.sent++;
 		if (again) this.resent++;
-		outbox.sent(length, identifier !== 0);
+		outbox.sent();
 		return true;
 	}
 
@@ -578,13 +579,16 @@ export class Session implements LinkOwner, PacketReceiver {
 		return Decoded.MORE;
 	}
 
-	/** Puts the replies that wait into the output; false if they do not fit. */
+	/** Puts the replies that wait into the output, as many as fit; false if some are left. */
 	private putReplies(): boolean {
-		const count = this.replyBytes;
-		if (this.end + count > this.bytes.length) return false;
-		this.put(this.replies, 0, count);
-		this.progress = this.replyBytes = 0;
-		return true;
+		const { bytes, replies } = this;
+		let at = 0;
+		while (at < this.replyBytes && this.end + 4 <= bytes.length) {
+			for (let i = 0; i < 4; i++) bytes[this.end++] = replies[at++];
+		}
+		replies.copyWithin(0, at, this.replyBytes);
+		this.replyBytes -= at;
+		return this.replyBytes === 0;
 	}
 
 	/** A packet identifier that is not in use, 1 to 65,535 (section 2.3.1). */

@@ -30,11 +30,12 @@ export class Topic {
 	 *
 	 * True is a promise at QoS 1: the message stays in the outbox until the broker has acknowledged it. At
 	 * QoS 0 it means that the message was sent or waits to be. False: the outbox has no room for it, now
-	 * (`status.rejected`) or ever (`status.oversized`). Never throws, and works without a connection.
+	 * (`status.rejected`) or ever (`status.oversized`), or `length` is not one of `payload`. Never throws, and works without a connection.
 	 */
 	publish(payload: Uint8Array, length?: number): boolean {
-		if (length === undefined) length = payload.length;
 		const session = this.session;
+		if (length === undefined) length = payload.length;
+		else if (!(length >= 0 && length <= payload.length)) return session.refuse(length);
 		const bytes = session.bytes;
 		let at = session.end;
 		if (!session.clear || at + this.head + payload.length > bytes.length) return session.keep(this, payload, length);
@@ -46,7 +47,7 @@ export class Topic {
 			const { outbox } = session;
 			identifier = session.nextIdentifier();
 			if (!outbox.append(payload, length, this.index, identifier)) return session.refuse(length);
-			if (outbox.inFlight === session.window) session.clear = false;
+			if (outbox.inFlight >= session.window) session.clear = false;
 			remaining += 2;
 		}
 		bytes[at] = this.header;

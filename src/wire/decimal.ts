@@ -13,7 +13,9 @@ export function writeDecimal(bytes: Uint8Array, at: number, value: number, decim
 	if (decimals > 15) return -1;
 	let unit = 1;
 	for (let i = 0; i < decimals; i++) unit *= 10;
-	let rest = Math.floor((value < 0 ? -value : value) * unit + 0.5);
+	const scaled = (value < 0 ? -value : value) * unit;
+	let rest = Math.floor(scaled);
+	if (scaled - rest >= 0.5) rest++;
 	if (!(rest <= 9_007_199_254_740_991)) return -1;
 	if (value < 0 && rest > 0) bytes[at++] = 45; // "-"
 	let digits = decimals + 1;

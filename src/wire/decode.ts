@@ -24,8 +24,8 @@ export interface PacketReceiver {
 	packet(header: number, at: number, end: number): Decoded;
 	/** A PUBLISH, or a part of one. Its topic name has not been checked yet. */
 	message(message: Message): Decoded;
-	/** A PUBLISH whose topic name is longer than the inbox has passed by. */
-	skipped(): void;
+	/** A PUBLISH whose topic name does not fit the inbox has passed by; of the message only header and identifier are set. */
+	skipped(message: Message): Decoded;
 }
 
 export class Decoder {
@@ -45,7 +45,7 @@ export class Decoder {
 	private left = 0;
 	/** Where the inbox is filled to. */
 	private filled = 0;
-	/** Bytes of the payload handed over in earlier parts; while a message is passed by, 1. */
+	/** Bytes of the payload handed over in earlier parts; SKIPPING while a message is passed by. */
 	private offset = 0;
 	/** Where the body stands that `assemble` completed. */
 	private body = 0;
@@ -180,11 +180,13 @@ export class Decoder {
 		if (left === 0) this.header = 0;
 		if (payload > end || (left !== 0 && payload === end)) {
 			if (this.offset === 0 && payload - end > left) return Decoded.MALFORMED;
-			// The topic name does not fit the inbox. Of the body its first two bytes stay, the topic's length.
-			this.offset = left === 0 ? 0 : 1;
-			this.filled = INBOX_START + 2;
-			if (left === 0) this.receiver.skipped();
-			return Decoded.MORE;
+			return this.passTopic(end);
+		}
+		if (this.offset === SKIPPING) {
+			this.filled = payload;
+			if (left !== 0) return Decoded.MORE;
+			this.offset = 0;
+			return this.receiver.skipped(message);
 		}
 		message.offset = this.offset;
 		message.remaining = left;
@@ -195,7 +197,27 @@ export class Decoder {
 		message.offset = message.remaining = 0;
 		return outcome;
 	}
+
+	/**
+	 * The topic name does not fit the inbox: what there is of it is dropped, and its length in the inbox lowered
+	 * by as much, until the rest fits and shows the identifier.
+	 */
+	private passTopic(end: number): Decoded {
+		const bytes = this.bytes;
+		const start = INBOX_START + 2;
+		const length = (bytes[INBOX_START] << 8) | bytes[INBOX_START + 1];
+		const dropped = length < end - start ? length : end - start;
+		bytes[INBOX_START] = (length - dropped) >> 8;
+		bytes[INBOX_START + 1] = length - dropped;
+		bytes.copyWithin(start, start + dropped, end);
+		this.filled = end - dropped;
+		this.offset = SKIPPING;
+		return Decoded.MORE;
+	}
 }
+
+/** In place of an offset: the message is passed by. */
+const SKIPPING = -1;
 
 /** A body is assembled two bytes into the inbox, so that a topic name lies on a word boundary. */
 const INBOX_START = 2;

@@ -157,5 +157,5 @@ export function setIdentifier(packet: Uint8Array, identifier: number): void {
 
 /** The first byte of a PUBLISH (section 3.3.1). */
 export function publishHeader(qos: QoS, retain: boolean): number {
-	return Packet.PUBLISH | (qos << PublishFlag.QOS_SHIFT) | (retain ? PublishFlag.RETAIN : 0);
+	return Packet.PUBLISH | (qos << 1) | (retain ? PublishFlag.RETAIN : 0);
 }

@@ -21,10 +21,9 @@ export const enum Packet {
 	DISCONNECT = 0xe0,
 }
 
-/** The flags in the first byte of a PUBLISH (section 3.3.1); QoS stands in bits 1 and 2. */
+/** The flags in the first byte of a PUBLISH (section 3.3.1); between them QoS stands in bits 1 and 2. */
 export const enum PublishFlag {
 	RETAIN = 0x01,
-	QOS_SHIFT = 1,
 	DUP = 0x08,
 }
 

@@ -1,0 +1,174 @@
+/** PINGREQ, PINGRESP, and the deadlines of a connection that stands (section 3.1.2.10). */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { describe, Reason, State } from "../../src/client.js";
+import { connected, scene } from "../support/client.js";
+import { connack, pingresp, publish, suback } from "../support/packets.js";
+
+test("a silent connection says PINGREQ within the keep alive, again and again", () => {
+	const { client, network, sent } = connected({ keepAlive: 60 });
+	let quietSince = network.clock.now;
+	for (let pings = 0; pings < 20; ) {
+		network.clock.advance(500);
+		const packets = sent();
+		if (packets.length > 0) {
+			assert.deepEqual(packets, ["PINGREQ"]);
+			quietSince = network.clock.now;
+			pings++;
+			network.receive(pingresp());
+		}
+		assert.ok(network.clock.now - quietSince <= 60_000, "silent for longer than the keep alive");
+	}
+	assert.equal(client.status.state, State.CONNECTED);
+	assert.ok(network.clock.now > 20 * 60_000 * 0.4, "it pings more often than it has to");
+});
+
+test("PINGREQ has its place behind the last packet, not behind CONNACK: a late CONNACK does not stretch the keep alive", () => {
+	const { client, network, sent } = scene({ keepAlive: 10, timeout: 10 });
+	client.start();
+	network.open();
+	assert.deepEqual(sent(), ["CONNECT"]);
+	network.clock.advance(2_000);
+	network.receive(connack());
+	network.clock.advance(8_000);
+	assert.deepEqual(sent(), ["PINGREQ"], "10 s after CONNECT");
+});
+
+for (const qos of [0, 1] as const) {
+	test(`no PINGREQ goes out while messages at QoS ${qos} do`, () => {
+		const { client, network, sent } = connected({ keepAlive: 10, outbox: 8192, window: 1000 });
+		const topic = client.topic("t", { qos });
+		for (let second = 0; second < 100; second++) {
+			topic.publish(new Uint8Array(1));
+			network.clock.advance(1_000);
+		}
+		assert.equal(sent().includes("PINGREQ"), false);
+		assert.equal(client.status.state, State.CONNECTED);
+	});
+}
+
+test("messages that come in do not keep PINGREQ away", () => {
+	const { client, network, sent } = connected({ keepAlive: 10 });
+	client.subscribe("a", 0, () => {});
+	network.receive(suback(1, 0));
+	sent();
+	for (let second = 0; second < 10; second++) {
+		network.receive(publish("a", "1"));
+		network.clock.advance(1_000);
+	}
+	assert.deepEqual(sent(), ["PINGREQ"]);
+});
+
+test("a PINGRESP that does not come closes the link within one and a half keep alives", () => {
+	const { client, network, sent, reasons } = connected({ keepAlive: 60 });
+	network.clock.advance(60_000);
+	assert.deepEqual(sent(), ["PINGREQ"]);
+	assert.equal(client.status.state, State.CONNECTED);
+	network.clock.advance(30_000);
+	assert.deepEqual(reasons, [Reason.PINGRESP_TIMEOUT]);
+	assert.match(describe(reasons[0]), /PINGRESP/);
+	assert.deepEqual(sent(), [], "one PINGREQ is enough");
+	assert.equal(network.isOpen, false);
+});
+
+test("publishing does not hide a missing PINGRESP", () => {
+	const { client, network, reasons } = connected({ keepAlive: 10 });
+	const topic = client.topic("t");
+	network.clock.advance(10_000);
+	for (let tenth = 0; tenth < 50; tenth++) {
+		if (client.status.state === State.CONNECTED) topic.publish(new Uint8Array(1));
+		network.clock.advance(100);
+	}
+	assert.deepEqual(reasons, [Reason.PINGRESP_TIMEOUT]);
+});
+
+test("a missing PINGRESP of one connection is not held against the next", () => {
+	const { client, network, sent, reasons } = connected({ keepAlive: 10, retryBase: 1 });
+	network.clock.advance(9_500);
+	assert.deepEqual(sent(), ["PINGREQ"]);
+	network.break();
+	network.clock.advance(2_000);
+	network.open();
+	network.receive(connack());
+	sent();
+	network.clock.advance(9_500);
+	assert.deepEqual(sent(), ["PINGREQ"]);
+	network.receive(pingresp());
+	network.clock.advance(4_000);
+	assert.equal(client.status.state, State.CONNECTED);
+	assert.deepEqual(reasons, [Reason.LINK_LOST]);
+});
+
+test("keep alive 0 sends no PINGREQ", () => {
+	const { client, network, sent } = connected({ keepAlive: 0 });
+	network.clock.advance(1_000_000);
+	assert.deepEqual(sent(), []);
+	assert.equal(client.status.state, State.CONNECTED);
+});
+
+test("the longest keep alive, 65,535 s, is kept too", () => {
+	const { network, sent } = connected({ keepAlive: 65_535 });
+	network.clock.advance(65_535 * 400);
+	assert.deepEqual(sent(), []);
+	network.clock.advance(65_535 * 600);
+	assert.deepEqual(sent(), ["PINGREQ"]);
+});
+
+test("a keep alive that is no whole number is refused, or kept as CONNECT says it", () => {
+	let made: ReturnType<typeof scene>;
+	try {
+		made = scene({ keepAlive: 1.9 });
+	} catch (error) {
+		assert.match((error as Error).message, /keepAlive/);
+		return;
+	}
+	made.client.start();
+	made.network.open();
+	const seconds = new DataView(made.network.taken().buffer).getUint16(10);
+	made.network.receive(connack());
+	made.network.clock.advance(seconds * 1000);
+	assert.deepEqual(made.sent(), ["PINGREQ"], `within the ${seconds} s that CONNECT says`);
+});
+
+for (const keepAlive of [0, 10]) {
+	test(`keep alive ${keepAlive}: a link that takes no more bytes is closed in the end`, () => {
+		const { client, network, reasons } = connected({ keepAlive, timeout: 10 });
+		network.room = 0;
+		client.topic("t").publish(new Uint8Array(1));
+		network.clock.advance(30_000);
+		assert.equal(reasons[0], Reason.WRITE_TIMEOUT);
+		assert.match(describe(reasons[0]), /sent/);
+	});
+}
+
+test("a slow link that goes on taking bytes is not closed", () => {
+	const { client, network, reasons } = connected({ keepAlive: 10 });
+	const topic = client.topic("t");
+	network.room = 0;
+	for (let step = 0; step < 1_000; step++) {
+		topic.publish(new Uint8Array(20));
+		network.clock.advance(100);
+		assert.deepEqual(reasons, [], `after ${network.clock.now / 1000} s`);
+		network.writable(2);
+	}
+});
+
+for (const keepAlive of [0, 10]) {
+	test(`keep alive ${keepAlive}: a SUBACK that does not come closes the link in the end`, () => {
+		const { client, network, reasons } = connected({ keepAlive, timeout: 10 });
+		client.subscribe("a", 0, () => {});
+		network.clock.advance(30_000);
+		assert.equal(reasons[0], Reason.SUBACK_TIMEOUT);
+		assert.match(describe(reasons[0]), /SUBACK/);
+	});
+}
+
+test("a SUBACK that comes in time closes nothing, however the looks at it fall", () => {
+	const { client, network, reasons } = connected({ keepAlive: 10 });
+	for (let id = 1; id <= 200; id++) {
+		client.subscribe(`a/${id}`, 0, () => {});
+		network.clock.advance(100);
+		assert.deepEqual(reasons, [], `after ${network.clock.now / 1000} s`);
+		network.receive(suback(id, 0));
+	}
+});
