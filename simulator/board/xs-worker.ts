@@ -19,6 +19,8 @@ export interface Meter {
 	readonly compute: number;
 	/** Slots in use once the command was done: what lives, plus the garbage since the last collection. */
 	readonly currentHeapCount: number;
+	/** Bytes of memory that the engine has from the system; changes when a heap grows. */
+	readonly allocate: number;
 }
 
 /** The answer to one command. */
@@ -48,6 +50,9 @@ export interface XsWorkerOptions {
 /** The size of a slot in the worker, a 64-bit build. On a 32-bit board it is 16. */
 const SLOT_BYTES = 32;
 
+/** The descriptors through which the worker takes commands and answers them. */
+const INPUT_DESCRIPTOR = 3;
+const OUTPUT_DESCRIPTOR = 4;
 /** The descriptors through which the worker writes a snapshot, and reads the one that it starts from. */
 const SNAPSHOT_DESCRIPTOR = 7;
 const START_DESCRIPTOR = 8;
@@ -148,13 +153,14 @@ export class XsWorker {
 		});
 		this.#process = worker;
 		killAtExit(worker);
-		this.#input = worker.stdio[3] as Writable;
-		const output = worker.stdio[4] as Readable;
-		const snapshots = worker.stdio[SNAPSHOT_DESCRIPTOR] as Readable;
+		const descriptors = worker.stdio as readonly unknown[];
+		this.#input = descriptors[INPUT_DESCRIPTOR] as Writable;
+		const output = descriptors[OUTPUT_DESCRIPTOR] as Readable;
+		const snapshots = descriptors[SNAPSHOT_DESCRIPTOR] as Readable;
+		const startingPoint = descriptors[START_DESCRIPTOR] as Writable;
 		this.#input.on("error", () => {}); // a dead worker is reported by its exit
 		output.on("error", () => {});
 		snapshots.on("error", () => {});
-		const startingPoint = worker.stdio[START_DESCRIPTOR] as Writable;
 		startingPoint.on("error", () => {});
 		startingPoint.end(options.snapshot);
 		output.on("data", (bytes: Buffer) => this.#receive(bytes));
@@ -177,9 +183,13 @@ export class XsWorker {
 		});
 	}
 
+	get processId(): number | undefined {
+		return this.#process.pid;
+	}
+
 	/** Evaluates a script in the engine's global scope. An exception in it rejects with its text. */
 	evaluate(source: string): Promise<WorkerReply> {
-		return this.#call(encoder.encode(`e${source}`));
+		return this.#call(encoder.encode(`e${namedScript(source)}`));
 	}
 
 	/** Hands bytes to the engine's `handleCommand(ArrayBuffer)`; the reply is the ArrayBuffer it returned. */
@@ -282,8 +292,10 @@ export class XsWorker {
 		}
 		if (message[0] === GOOD_REPLY) {
 			const meterEnd = message.indexOf(METER_END);
-			const { compute, currentHeapCount } = JSON.parse(decoder.decode(message.subarray(1, meterEnd))) as Meter;
-			this.#answered = { reply: message.slice(meterEnd + 1), meter: { compute, currentHeapCount } };
+			const { compute, currentHeapCount, allocate } = JSON.parse(
+				decoder.decode(message.subarray(1, meterEnd)),
+			) as Meter;
+			this.#answered = { reply: message.slice(meterEnd + 1), meter: { compute, currentHeapCount, allocate } };
 			this.#finish();
 		} else if (message[0] === BAD_REPLY) {
 			const call = this.#current;
@@ -329,6 +341,14 @@ export class XsWorker {
 			this.#options.onDeath?.(message);
 		}
 	}
+}
+
+/**
+ * A script with a name. The engine would give each nameless one a name of its own and keep it for ever: a
+ * slot and 24 bytes that the memory gauge would see.
+ */
+export function namedScript(source: string): string {
+	return `${source}\n//# sourceURL=desk`;
 }
 
 /** A netstring: the length in decimal, a colon, the bytes, a comma. */

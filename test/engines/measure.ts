@@ -10,7 +10,8 @@
  * costs once (the loop's set-up, the command) does not count; the loop's own 10 steps a round do.
  */
 
-import { xsProgram } from "../../simulator/board/xs-engine.js";
+import { bodyText, decodeOperations, OperationKind } from "../../simulator/board/protocol.js";
+import { xsBoardScript, xsLoadScript } from "../../simulator/board/xs-engine.js";
 import { type LiveMemory, withChunkMemory, XsWorker } from "../../simulator/board/xs-worker.js";
 
 export interface Measurement {
@@ -24,16 +25,22 @@ export interface Measurement {
 
 /** One run of n operations. */
 interface Run {
-	readonly heapBefore: number;
-	readonly heapAfter: number;
+	/** Slots allocated, what the command itself takes included; far too few where a collection ran. */
+	readonly slots: number;
 	readonly steps: number;
 }
 
-/** Operations per run, where the heap has room for them. */
-const ROUNDS = 2_000;
+/** Operations per run: the most for which no collection happens. The last gives the first estimate. */
+const ROUNDS = [2_000, 400, 80, 16, 4] as const;
+const FEWEST_ROUNDS = 4;
+/** Operations per run where only the chunks are of interest. */
+const MOST_ROUNDS = 4_000;
 /** Slots that one run may allocate: well below the engine's 262,144, so that no collection happens. */
 const SLOTS_PER_RUN = 120_000;
-/** Garbage objects whose disappearance shows that a collection happened. */
+/**
+ * Garbage objects whose disappearance shows that a collection happened. (A WeakRef would not: this engine
+ * keeps its target in the collections that it starts by itself.)
+ */
 const SENTINELS = 20_000;
 /** No chunk is smaller: a header of 16 bytes, and most have a payload. */
 const SMALLEST_CHUNK = 16;
@@ -41,14 +48,17 @@ const SMALLEST_CHUNK = 16;
 const CALIBRATION_CHUNK = 24;
 /** Chunk memory of the engine. The worker's own 32 MiB would take seconds to fill on a slow machine. */
 const CHUNK_MEMORY = 4 * 1024 * 1024;
-/** The most of it that a run is left with. */
-const MOST_FREE = 2 * 1024 * 1024;
+/** What a ballast leaves of it, to see at all whether an operation takes any. */
+const LITTLE_FREE = 16 * 1024;
+/** What every chunk takes besides its payload, in the 64-bit engine. */
+const CHUNK_HEADER_BYTES = 16;
 
 const RUNNER = `
 globalThis.selected = undefined;
 globalThis.ballast = undefined;
 globalThis.handleCommand = function (command) {
 	const rounds = new DataView(command).getUint32(0);
+	harness.beginTurn(0);
 	selected(rounds);
 };
 globalThis.calibration = function (rounds) {
@@ -82,17 +92,19 @@ export class Engine {
 
 	/**
 	 * Loads an ES module into a fresh engine. It may import what a Moddable bundle imports; there is no desk
-	 * behind it, so sockets and timers take everything and never call back.
+	 * behind it, so sockets never connect and timers never fire. Stub the link to measure what uses one.
 	 */
 	static async open(source: string, config: Record<string, unknown> = {}): Promise<Engine> {
 		emptyEngine ??= snapshotOfEmptyEngine();
 		const worker = new XsWorker({ snapshot: await emptyEngine });
 		const engine = new Engine(worker);
 		try {
-			await worker.evaluate(xsProgram(source, config));
-			const failure = await worker.evaluate("new TextEncoder().encode(globalThis.loadFailure ?? '').buffer");
-			if (failure.reply.length > 0) {
-				throw new Error(new TextDecoder().decode(failure.reply));
+			await worker.evaluate(xsBoardScript(config));
+			const { reply } = await worker.evaluate(xsLoadScript(source, 0));
+			for (const operation of decodeOperations(reply)) {
+				if (operation.kind === OperationKind.abort) {
+					throw new Error(bodyText(operation));
+				}
 			}
 			await worker.evaluate(RUNNER);
 			return engine;
@@ -148,55 +160,63 @@ export class Engine {
 		new DataView(command.buffer).setUint32(0, rounds);
 		const before = await this.#worker.evaluate(`prepare(${SENTINELS})`);
 		const after = await this.#worker.command(command);
-		return {
-			heapBefore: before.meter.currentHeapCount,
-			heapAfter: after.meter.currentHeapCount,
-			steps: after.meter.compute,
-		};
+		if (after.meter.allocate !== before.meter.allocate) {
+			throw new Error("the engine's heap grew: the operation needs more memory than can be measured");
+		}
+		return { slots: after.meter.currentHeapCount - before.meter.currentHeapCount, steps: after.meter.compute };
+	}
+
+	/** True when a run of so many rounds, of so many slots each, causes a collection. */
+	async #collects(rounds: number, slots: number): Promise<boolean> {
+		return sentinelsVanished(await this.#run(rounds), rounds * slots);
 	}
 
 	async #slope(name: string): Promise<{ slots: number; steps: number }> {
-		await this.#run(100); // what the first calls allocate once is not part of the slope
-		const empty = await this.#run(0);
-		const few = await this.#run(20);
-		const fixedSlots = empty.heapAfter - empty.heapBefore;
-		const estimate = Math.max(0, (few.heapAfter - few.heapBefore - fixedSlots) / 20);
-		const rounds = Math.min(ROUNDS, Math.floor(SLOTS_PER_RUN / Math.max(1, estimate)));
-		const many = await this.#run(rounds);
-		const allocated = many.heapAfter - many.heapBefore - fixedSlots;
-		if (allocated < 0) {
-			throw new Error(`${name}: a collection ran while it was measured; it allocates too much for one run`);
+		await this.#run(FEWEST_ROUNDS); // what the first calls allocate once is not part of the slope
+		const none = await this.#run(0);
+		const few = await this.#run(FEWEST_ROUNDS);
+		const estimate = (few.slots - none.slots) / FEWEST_ROUNDS;
+		for (const rounds of ROUNDS) {
+			if (estimate < 0 || estimate * rounds > SLOTS_PER_RUN) {
+				continue;
+			}
+			const many = await this.#run(rounds);
+			if (!sentinelsVanished(many, rounds * estimate)) {
+				return {
+					slots: roundIfNear((many.slots - none.slots) / rounds),
+					steps: roundIfNear((many.steps - none.steps) / rounds),
+				};
+			}
 		}
-		return {
-			slots: roundIfNear(allocated / rounds),
-			steps: roundIfNear((many.steps - empty.steps) / rounds),
-		};
+		throw new Error(`${name}: a few operations fill the heap, which is more than can be measured`);
 	}
 
 	/**
-	 * Transient chunk bytes. The engine does not count them, but it collects when its chunk memory is used up: a
-	 * ballast leaves a known number of bytes free, and the smallest n that causes a collection tells the rest.
+	 * Transient chunk bytes. The engine does not count them, but it collects when its chunk memory is used up:
+	 * a ballast leaves a known number of bytes free, and the smallest n that causes a collection tells the
+	 * rest. It is 0 when many operations caused none though fewer bytes were free than one smallest chunk for
+	 * each of them would have taken.
 	 */
 	async #chunkBytes(slots: number): Promise<number> {
-		const mostRounds = Math.floor(SLOTS_PER_RUN / Math.max(1, slots));
-		const smallFree = Math.min(16_384, Math.floor(mostRounds / 2) * SMALLEST_CHUNK);
-		await this.#leaveFree(smallFree);
-		if (!(await this.#collects(Math.floor(smallFree / SMALLEST_CHUNK) + 256, slots))) {
+		const mostRounds = Math.min(MOST_ROUNDS, Math.floor(SLOTS_PER_RUN / Math.max(1, slots)));
+		// Without a ballast first: an operation that needs more than a ballast leaves would make the heap grow.
+		const allFree = await this.#leaveFree(CHUNK_MEMORY);
+		if (await this.#collects(mostRounds, slots)) {
+			return bytesPerRound(allFree, await this.#smallestCollecting(1, mostRounds, slots));
+		}
+		const littleFree = await this.#leaveFree(Math.min(LITTLE_FREE, (mostRounds / 2) * SMALLEST_CHUNK));
+		const enough = Math.ceil(littleFree / SMALLEST_CHUNK) + 256;
+		if (!(await this.#collects(enough, slots))) {
 			return 0;
 		}
-		const coarse = smallFree / (await this.#smallestCollecting(1, smallFree / SMALLEST_CHUNK + 256, slots));
-		const rounds = Math.min(mostRounds, 4_000);
-		const fineFree = Math.min(MOST_FREE, Math.floor((coarse * rounds) / 8) * 8);
-		const free = await this.#leaveFree(fineFree);
-		const guess = free / coarse;
-		const least = await this.#smallestCollecting(Math.floor(guess / 2.2), Math.ceil(guess * 2.2), slots);
-		const lower = free / least;
-		const upper = free / Math.max(1, least - 1);
-		const rounded = Math.ceil((lower - 0.5) / 8) * 8;
-		return rounded <= upper + 0.5 ? rounded : Math.round(((lower + upper) / 2) * 10) / 10;
+		const guess = littleFree / (await this.#smallestCollecting(1, enough, slots));
+		const free = await this.#leaveFree(guess * mostRounds * 0.8);
+		const low = Math.floor(free / guess / 2);
+		const high = Math.ceil((free / guess) * 2);
+		return bytesPerRound(free, await this.#smallestCollecting(low, high, slots));
 	}
 
-	/** Holds an ArrayBuffer so large that about `bytes` of chunk memory stay free; answers how many do. */
+	/** Holds an ArrayBuffer so large that about `bytes` of chunk memory stay free; answers how many really do. */
 	async #leaveFree(bytes: number): Promise<number> {
 		if (this.#capacity === undefined) {
 			await this.#calibrate();
@@ -204,7 +224,10 @@ export class Engine {
 		await this.#worker.evaluate("ballast = undefined");
 		const used = (await this.#worker.live()).chunkBytes;
 		const size = Math.floor(((this.#capacity ?? 0) - used - bytes) / 8) * 8;
-		await this.#worker.evaluate(`ballast = new ArrayBuffer(${size - 16})`);
+		if (size <= CHUNK_HEADER_BYTES) {
+			return (this.#capacity ?? 0) - used;
+		}
+		await this.#worker.evaluate(`ballast = new ArrayBuffer(${size - CHUNK_HEADER_BYTES})`);
 		return (this.#capacity ?? 0) - used - size;
 	}
 
@@ -212,15 +235,10 @@ export class Engine {
 		await this.#worker.evaluate("globalThis.interrupted = selected; selected = calibration; ballast = undefined");
 		const used = (await this.#worker.live()).chunkBytes;
 		const size = CHUNK_MEMORY - used - 131_072;
-		await this.#worker.evaluate(`ballast = new ArrayBuffer(${size - 16})`);
+		await this.#worker.evaluate(`ballast = new ArrayBuffer(${size - CHUNK_HEADER_BYTES})`);
 		const least = await this.#smallestCollecting(1, 8_192, 3);
 		this.#capacity = used + size + (least - 0.5) * CALIBRATION_CHUNK;
 		await this.#worker.evaluate("selected = interrupted");
-	}
-
-	async #collects(rounds: number, slots: number): Promise<boolean> {
-		const run = await this.#run(rounds);
-		return run.heapAfter < run.heapBefore + rounds * slots - SENTINELS / 2;
 	}
 
 	/** The smallest number of rounds in [low, high] that causes a collection. */
@@ -237,6 +255,24 @@ export class Engine {
 		}
 		return some;
 	}
+}
+
+/**
+ * The size of an operation of which `least` is the smallest number that needs more than `free` bytes. A
+ * whole multiple of 8 where one fits; else the operation varies, or the number is too small to tell.
+ */
+function bytesPerRound(free: number, least: number): number {
+	const lower = free / least;
+	const upper = free / Math.max(1, least - 1);
+	const multiple = Math.round((lower + upper) / 16) * 8;
+	if (upper - lower < 8 && multiple >= lower - 0.5 && multiple <= upper + 0.5) {
+		return multiple;
+	}
+	return Math.round((lower + upper) / 2);
+}
+
+function sentinelsVanished(run: Run, expectedSlots: number): boolean {
+	return run.slots < expectedSlots - SENTINELS / 2;
 }
 
 /** A slope over whole numbers is whole, but for what the operation does now and then. */
