@@ -15,7 +15,9 @@ const REFERENCE: Partial<Record<Operation, { moddable: string; least: number; bu
 };
 
 if (!Engine.available()) {
-	console.log("The XS engine of @agoric/xsnap could not be compiled here (it needs make and a C compiler): nothing to measure.");
+	console.log(
+		"The XS engine of @agoric/xsnap could not be compiled here (it needs make and a C compiler): nothing to measure.",
+	);
 	process.exit(0);
 }
 
@@ -25,13 +27,29 @@ const overTcp = await figures("TcpLink");
 console.log("XS 13.3 (@agoric/xsnap): a 32-byte payload to sensors/kitchen/temperature.");
 console.log("Each cell: slots / chunk bytes / steps per operation.\n");
 const columns = [28, 22, 26, 22, 14, 14];
-const row = (cells: string[]) => console.log(cells.map((cell, i) => cell.padEnd(columns[i])).join("").trimEnd());
+const row = (cells: string[]) =>
+	console.log(
+		cells
+			.map((cell, i) => cell.padEnd(columns[i]))
+			.join("")
+			.trimEnd(),
+	);
 row(["operation", "client, counting link", "with Moddable's TcpLink", "Moddable mqttclient", "least steps", "budget"]);
 for (const [operation, name] of Object.entries(OPERATIONS) as [Operation, string][]) {
-	const cell = ({ slots, chunkBytes, steps }: (typeof overLink)[Operation]) => `${slots} / ${chunkBytes} / ${Math.round(steps)}`;
+	const cell = ({ slots, chunkBytes, steps }: (typeof overLink)[Operation]) =>
+		`${slots} / ${chunkBytes} / ${Math.round(steps)}`;
 	const reference = REFERENCE[operation];
 	const { steps } = overLink[operation];
-	const verdict = reference ? `${reference.budget}${steps > reference.budget ? ` (+${Math.round(steps - reference.budget)})` : ""}` : "";
-	row([name, cell(overLink[operation]), cell(overTcp[operation]), reference?.moddable ?? "", String(reference?.least ?? ""), verdict]);
+	const verdict = reference
+		? `${reference.budget}${steps > reference.budget ? ` (+${Math.round(steps - reference.budget)})` : ""}`
+		: "";
+	row([
+		name,
+		cell(overLink[operation]),
+		cell(overTcp[operation]),
+		reference?.moddable ?? "",
+		String(reference?.least ?? ""),
+		verdict,
+	]);
 }
 console.log("\nA reconnect through TcpLink makes one socket object, here of 3 slots.");

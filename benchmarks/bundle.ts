@@ -19,7 +19,7 @@ export async function bundle(entry: string, replace: Record<string, string> = {}
 					return from === undefined ? resolved : root + replace[from];
 				},
 			},
-			typescript({ tsconfig: `${root}benchmarks/tsconfig.bundle.json` }),
+			(typescript as unknown as typeof typescript.default)({ tsconfig: `${root}benchmarks/tsconfig.bundle.json` }),
 		],
 		onwarn(warning) {
 			throw new Error(warning.message);

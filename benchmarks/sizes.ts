@@ -41,6 +41,10 @@ for (const [host, ecma] of Object.entries(hosts)) {
 	const path = `dist/firmware/${host}/telemetry.js`;
 	const size = await minified(path, ecma);
 	const code =
-		host !== "moddable" ? "" : moddable ? byteCode(moddable, root + path).get("CODE") : "(needs MODDABLE, the SDK's folder)";
+		host !== "moddable"
+			? ""
+			: moddable
+				? byteCode(moddable, root + path).get("CODE")
+				: "(needs MODDABLE, the SDK's folder)";
 	console.log(`${host.padEnd(10)} ${String(size).padStart(15)}   ${code}`);
 }

@@ -41,7 +41,7 @@ export interface ClientOptions {
 	output?: number;
 	/** Bytes for a packet that comes in pieces. A larger message is handed over in parts. Default 256. */
 	inbox?: number;
-	/** QoS 1 messages sent and not acknowledged at a time, 1 to 65,535. Default 16. */
+	/** QoS 1 messages sent and not acknowledged at a time, 1 to 32,767. Default 16. */
 	window?: number;
 	/** Seconds for the link to open, and again for CONNACK. Default 10. */
 	timeout?: number;
@@ -115,7 +115,7 @@ export class Client {
 			outbox: (whole(options.outbox, 1024, 64, 16_777_215, "outbox (bytes)") + 3) & ~3,
 			output: (whole(options.output, 256, 32, 65_536, "output (bytes)") + 3) & ~3,
 			inbox: (whole(options.inbox, 256, 16, 65_536, "inbox (bytes)") + 2 + 3) & ~3,
-			window: whole(options.window, 16, 1, 65_535, "window (messages)"),
+			window: whole(options.window, 16, 1, 32_767, "window (messages)"),
 			timeout: 1000 * number(options.timeout, 10, 1, 3600, "timeout (seconds)"),
 			retryBase: 1000 * number(options.retryBase, 1, 0.01, 3600, "retryBase (seconds)"),
 			retryCap: 1000 * number(options.retryCap, 60, 0.01, 86_400, "retryCap (seconds)"),
@@ -186,6 +186,7 @@ function qosOf(qos: QoS | undefined, highest: QoS): QoS {
 
 /** A field's bytes: a text in UTF-8, or bytes as they are. At most 65,535 of them. */
 function text(link: Link, value: string | Uint8Array, name: string): Uint8Array {
+	if (typeof value !== "string" && !(value instanceof Uint8Array)) fail(`${name} must be a text, not ${String(value)}`);
 	const bytes = typeof value === "string" ? link.encode(value) : value;
 	if (bytes.length > Limit.FIELD) fail(`${name} has ${bytes.length} bytes; 65,535 is the most`);
 	if (typeof value === "string" && !wellFormed(bytes, 0, bytes.length, false)) {

@@ -8,7 +8,11 @@ interface Options {
 }
 
 /** The socket that was opened last, its callbacks, and what it reads. */
-export const open = { socket: undefined as never as CountingSocket, options: undefined as never as Options, packet: new Uint8Array(64) };
+export const open = {
+	socket: undefined as never as CountingSocket,
+	options: undefined as never as Options,
+	packet: new Uint8Array(64),
+};
 
 export default class CountingSocket {
 	readonly target: unknown;

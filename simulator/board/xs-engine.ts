@@ -63,6 +63,11 @@ board.import("main").then((namespace) => {
 harness.beginTurn(${ticks});`;
 }
 
+/** Every engine draws the same random numbers; so that boards differ, each begins at another place. */
+function throwDice(): string {
+	return `for (let i = ${Math.floor(Math.random() * 100_000)}; i > 0; i--) Math.random();`;
+}
+
 export class XsEngine implements Engine {
 	readonly kind = "xs";
 	readonly #worker: XsWorker;
@@ -83,6 +88,7 @@ export class XsEngine implements Engine {
 		const engine = new XsEngine(worker);
 		try {
 			await worker.evaluate(xsBoardScript(config));
+			await worker.evaluate(throwDice());
 			await engine.#calibrate();
 			return engine;
 		} catch (error) {

@@ -150,6 +150,7 @@ export class XsWorker {
 		const start = options.snapshot ? ["-r", `@${START_DESCRIPTOR}`] : [];
 		const worker = spawn(path, ["board", ...start, ...limit], {
 			stdio: ["ignore", "ignore", "ignore", "pipe", "pipe", "ignore", "ignore", "pipe", "pipe"],
+			detached: true, // Ctrl-C is the desk's: it stops the firmware first
 		});
 		this.#process = worker;
 		killAtExit(worker);

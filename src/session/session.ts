@@ -365,7 +365,9 @@ export class Session implements LinkOwner, PacketReceiver {
 			const subscription = subscriptions[i];
 			subscription.identifier = 0;
 			subscription.told = sessionPresent && subscription.granted !== -1;
-			if (!subscription.told) this.untold++;
+			if (subscription.told) continue;
+			subscription.granted = -1;
+			this.untold++;
 		}
 		try {
 			if (onConnect) onConnect(sessionPresent);
@@ -402,10 +404,11 @@ export class Session implements LinkOwner, PacketReceiver {
 		// QoS 2 was never asked for.
 		if (this.state !== State.CONNECTED || qos === 4) return this.violation(Reason.UNEXPECTED_PACKET);
 		const subscriptions = this.subscriptions;
+		const count = subscriptions.length; // a handler may subscribe
 		let subscription: Subscription;
 		let checked = false;
 		let handled = false;
-		for (let i = 0; i < subscriptions.length; i++) {
+		for (let i = 0; i < count; i++) {
 			subscription = subscriptions[i];
 			if (subscription.words === undefined && !checked) {
 				if (!this.nameIsLegal(message)) return Decoded.MALFORMED;

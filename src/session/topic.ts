@@ -35,7 +35,7 @@ export class Topic {
 	publish(payload: Uint8Array, length?: number): boolean {
 		const session = this.session;
 		if (length === undefined) length = payload.length;
-		else if (!(length >= 0 && length <= payload.length)) return session.refuse(length);
+		else if (length >>> 0 !== length || length > payload.length) return session.refuse(length);
 		const bytes = session.bytes;
 		let at = session.end;
 		if (!session.clear || at + this.head + payload.length > bytes.length) return session.keep(this, payload, length);

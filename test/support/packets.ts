@@ -5,6 +5,7 @@
  *     network.receive(puback(7))
  */
 import * as codec from "mqtt-packet";
+import { joined, show } from "./hex.js";
 
 /** The packets in these bytes, a line each; throws if the last one is not complete. */
 export function readable(bytes: Uint8Array, level: 3 | 4 = 4): string[] {
@@ -21,27 +22,40 @@ export function packets(bytes: Uint8Array, level: 3 | 4 = 4): codec.Packet[] {
 
 /** Reads packets from bytes that come in pieces. */
 export class PacketReader {
-	/** The last bytes are the beginning of a packet. */
-	incomplete = false;
-	private readonly parser: codec.Parser;
-	private found: codec.Packet[] = [];
-	private read_ = 0;
-	private whole = 0;
+	/** The beginning of a packet that is not complete. */
+	private rest: Uint8Array = new Uint8Array(0);
 
-	constructor(level: 3 | 4 = 4) {
-		this.parser = codec.parser({ protocolVersion: level });
-		this.parser.on("packet", (packet) => this.found.push(packet));
-		this.parser.on("error", (error) => {
-			throw error;
-		});
+	constructor(private readonly level: 3 | 4 = 4) {}
+
+	get incomplete(): boolean {
+		return this.rest.length > 0;
 	}
 
 	/** The packets that are complete with these bytes. */
 	read(bytes: Uint8Array): codec.Packet[] {
-		this.found = [];
-		this.parser.parse(Buffer.from(bytes));
-		return this.found;
+		const found: codec.Packet[] = [];
+		const parser = codec.parser({ protocolVersion: this.level });
+		parser.on("packet", (packet) => found.push(packet));
+		parser.on("error", (error) => {
+			throw error;
+		});
+		this.rest = joined([this.rest, bytes]);
+		for (let size = packetSize(this.rest); size !== undefined; size = packetSize(this.rest)) {
+			parser.parse(Buffer.from(this.rest.subarray(0, size)));
+			this.rest = this.rest.slice(size);
+		}
+		return found;
 	}
+}
+
+/** Bytes of the first packet; undefined if it is not complete. */
+function packetSize(bytes: Uint8Array): number | undefined {
+	let remaining = 0;
+	for (let i = 1; i < bytes.length && i <= 4; i++) {
+		remaining += (bytes[i] & 127) * 128 ** (i - 1);
+		if (bytes[i] < 128) return bytes.length > i + remaining ? 1 + i + remaining : undefined;
+	}
+	return undefined;
 }
 
 function line(packet: codec.Packet): string {

@@ -1,0 +1,41 @@
+/** Promise 1, in the real XS engine: what runs allocates nothing; and what it costs does not grow unseen. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { type Figures, figures, OPERATIONS, type Operation } from "../../benchmarks/figures.js";
+import { Engine } from "./measure.js";
+
+const skip = Engine.available() ? false : "the XS engine of @agoric/xsnap was not compiled on this machine";
+
+/** Steps of the client over a counting link. They are exact: a change that lowers one lowers it here too. */
+const MOST_STEPS: Record<Operation, number> = {
+	publishQos0: 375,
+	publishQos1: 1102,
+	publishNumber: 809,
+	receiveQos0: 666,
+	receiveQos1: 938,
+	ping: 650,
+	reconnect: 1896,
+};
+
+let measured: Promise<Figures> | undefined;
+
+for (const [operation, name] of Object.entries(OPERATIONS) as [Operation, string][]) {
+	test(`XS: ${name} allocates 0 slots and 0 chunk bytes`, { skip }, async () => {
+		measured ??= figures("link");
+		const { slots, chunkBytes } = (await measured)[operation];
+		assert.deepEqual({ slots, chunkBytes }, { slots: 0, chunkBytes: 0 });
+	});
+
+	test(`XS: ${name} takes at most ${MOST_STEPS[operation]} steps`, { skip }, async () => {
+		measured ??= figures("link");
+		const { steps } = (await measured)[operation];
+		assert.ok(Math.floor(steps) <= MOST_STEPS[operation], `${steps} steps`);
+	});
+}
+
+test("XS: through Moddable's TcpLink only a reconnect allocates: the socket", { skip }, async () => {
+	for (const [operation, { slots, chunkBytes }] of Object.entries(await figures("TcpLink"))) {
+		assert.equal(chunkBytes, 0, operation);
+		assert.equal(slots, operation === "reconnect" ? 3 : 0, operation);
+	}
+});
