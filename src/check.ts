@@ -9,7 +9,7 @@ export function fail(what: string): never {
 export function number(value: number | undefined, otherwise: number, low: number, high: number, name: string): number {
 	if (value === undefined) return otherwise;
 	if (!(typeof value === "number" && value >= low && value <= high)) {
-		fail(`${name} must be a number from ${low} to ${high}, not ${String(value)}`);
+		fail(`${name} must be a number from ${low} to ${high}, not ${typeof value === "string" ? `"${value}"` : value}`);
 	}
 	return value;
 }

@@ -55,7 +55,7 @@ function isAllowed({ file, target }: Import): boolean {
 
 /** Names of Node, the DOM, Moddable and Espruino that `src` must not use. */
 const FOREIGN =
-	/(?<![.\w])(process|Buffer|require|setTimeout|setInterval|clearTimeout|console|TextEncoder|TextDecoder|globalThis|window|document|fetch|trace|Timer|Time|E|Date)\b\s*[.(]/;
+	/(?<![.\w])(process|Buffer|require|setTimeout|setInterval|clearTimeout|console|TextEncoder|TextDecoder|globalThis|window|document|fetch|trace|Timer|Time|E|Date)\b[.(]/;
 
 function withoutComments(text: string): string {
 	return text.replace(/\/\*[\s\S]*?\*\//g, "").replace(/\/\/.*$/gm, "");

@@ -386,7 +386,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		const subscriptions = this.subscriptions;
 		for (let i = 0; i < subscriptions.length; i++) {
 			const subscription = subscriptions[i];
-			if (subscription.identifier !== identifier) continue;
+			if (identifier === 0 || subscription.identifier !== identifier) continue;
 			if (length !== 3 || (code > 2 && code !== SUBSCRIPTION_FAILED)) return Decoded.MALFORMED;
 			subscription.identifier = 0;
 			subscription.granted = code;

@@ -27,7 +27,7 @@ export function writeDecimal(bytes: Uint8Array, at: number, value: number, decim
 			continue;
 		}
 		const tenth = Math.floor(rest / 10);
-		bytes[i] = 48 + rest - tenth * 10;
+		bytes[i] = 48 + (rest - tenth * 10);
 		rest = tenth;
 	}
 	return end;

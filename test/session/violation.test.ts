@@ -4,7 +4,7 @@ import { test } from "node:test";
 import { describe, Reason, State } from "../../src/client.js";
 import { connected, reconnect } from "../support/client.js";
 import { hex } from "../support/hex.js";
-import { pubrec, pubcomp, pubrel, puback, suback, unsuback } from "../support/packets.js";
+import { puback, pubcomp, pubrec, pubrel, suback, unsuback } from "../support/packets.js";
 
 const MALFORMED: [string, string][] = [
 	["packet type 0", "00 00"],

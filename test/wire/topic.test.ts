@@ -107,7 +107,11 @@ const MATCHING: [string, string[], string[]][] = [
 	["+/b/#", ["a/b", "/b", "a/b/c"], ["a", "a/c", "a/bb", "$SYS/b"]],
 	["$SYS/#", ["$SYS", "$SYS/uptime", "$SYS/a/b"], ["SYS/a", "a", "$SY", "$SYSA"]],
 	["$SYS/+", ["$SYS/uptime", "$SYS/"], ["$SYS", "$SYS/a/b", "a/uptime"]],
-	["sport/tennis/player1/#", ["sport/tennis/player1", "sport/tennis/player1/score/wimbledon"], ["sport/tennis/player2"]],
+	[
+		"sport/tennis/player1/#",
+		["sport/tennis/player1", "sport/tennis/player1/score/wimbledon"],
+		["sport/tennis/player2"],
+	],
 	["sport/tennis/+", ["sport/tennis/player1"], ["sport/tennis/player1/ranking", "sport/tennis"]],
 	["°/+", ["°/°", "°/"], ["°", "c/°"]],
 ];

@@ -1,0 +1,171 @@
+/** The firmware bundle in a real Espruino interpreter on Linux, against Mosquitto. */
+import assert from "node:assert/strict";
+import { writeFileSync } from "node:fs";
+import { join, resolve } from "node:path";
+import { type TestContext, test } from "node:test";
+import { parse } from "acorn";
+import { folder, freePort, Mosquitto, missing, Program, until } from "../support/programs.js";
+import { bundle } from "./firmware/bundle.js";
+import { Gate } from "./gate.js";
+
+const { ESPRUINO } = process.env;
+const skip = ESPRUINO
+	? missing("mosquitto", "mosquitto_sub", "mosquitto_pub")
+	: "needs ESPRUINO, the path of an Espruino binary for Linux";
+
+const NAME = "esp";
+
+/** Characters of firmware that one script writes into Storage: small enough for a board's memory. */
+const PIECE = 4000;
+
+const bundles = new Map<string, Promise<string>>();
+
+function firmware(source: string): Promise<string> {
+	const code = bundles.get(source) ?? bundle("espruino", source);
+	bundles.set(source, code);
+	return code;
+}
+
+const example = () => firmware("examples/telemetry.ts");
+const counter = () => firmware("test/engines/firmware/counter.ts");
+
+/** An interpreter with `code` in its Storage, as on a board, which prints its memory in use all the time. */
+async function board(context: TestContext, code: string, port: number): Promise<Program> {
+	const cwd = folder(context);
+	const run = (script: string) => {
+		writeFileSync(join(cwd, "script.js"), script);
+		return new Program(resolve(ESPRUINO ?? ""), ["script.js"], { cwd });
+	};
+	const settings = JSON.stringify({ host: "127.0.0.1", port, name: NAME });
+	const scripts = [`require("Storage").writeJSON("mqtt-mote.json",${settings});`];
+	for (let at = 0; at < code.length; at += PIECE) {
+		const piece = JSON.stringify(code.slice(at, at + PIECE));
+		scripts.push(`require("Storage").write("firmware",${piece},${at},${code.length});`);
+	}
+	for (const script of scripts) {
+		const writer = run(script);
+		await until("the Storage is written", () => writer.exited);
+		assert.doesNotMatch(writer.output, TROUBLE);
+	}
+	const program = run(`
+		setInterval(function(){print("JsVars",process.memory().usage);},100);
+		setTimeout(function(){require("firmware");},10);
+	`);
+	context.after(() => program.end("SIGKILL"));
+	return program;
+}
+
+/** What the interpreter says when something went wrong that was not caught. */
+const TROUBLE = /Uncaught|OUT OF MEMORY|Execution Interrupted|BUFFER_FULL|FIFO_FULL/;
+
+/** The JsVars in use, one number for each time that the interpreter printed them. */
+function jsVars({ output }: Program): number[] {
+	return [...output.matchAll(/JsVars (\d+)/g)].map(([, used]) => Number(used));
+}
+
+/** The numbers that came for `topic` at a subscriber. */
+function numbers({ output }: Program, topic: string): number[] {
+	const lines = output.split("\n").slice(0, -1);
+	return lines.filter((line) => line.startsWith(`${topic} `)).map((line) => Number(line.split(" ")[1]));
+}
+
+test("Espruino: the bundle of the example is ES5", async () => {
+	parse(await example(), { ecmaVersion: 5 });
+	assert.throws(() => parse("let a = () => 1;", { ecmaVersion: 5 }));
+});
+
+test("Espruino: the example says that it is online, publishes at QoS 1, and obeys a new interval", { skip }, async (context) => {
+	const broker = await Mosquitto.start(context);
+	const readings = await broker.subscriber(`${NAME}/#`);
+	const program = await board(context, await example(), broker.port);
+	await until("it is online", () => readings.output.includes(`${NAME}/status online\n`));
+	await until("two readings came", () => numbers(readings, `${NAME}/temperature`).length === 2);
+	const before = Date.now();
+	await broker.publish(`${NAME}/interval`, "50", 1);
+	await until("twenty more came", () => numbers(readings, `${NAME}/temperature`).length >= 22);
+	assert.ok(Date.now() - before < 10_000, "at one a second it would have taken 20 s");
+	for (const line of readings.output.trim().split("\n")) {
+		assert.match(line, /^esp\/(status online|interval 50|temperature \d\d\.\d\d|humidity \d\d\.\d)$/);
+	}
+	assert.doesNotMatch(program.output, TROUBLE);
+	context.diagnostic(`JsVars in use: ${jsVars(program).at(-1)}`);
+});
+
+test("Espruino: killed for two seconds, the broker misses nothing", { skip }, async (context) => {
+	const broker = await Mosquitto.start(context);
+	const gate = await Gate.open(context, broker.port);
+	const topic = `${NAME}/count`;
+	const first = await broker.subscriber(topic);
+	const program = await board(context, await counter(), gate.port);
+	await until("twenty numbers came", () => numbers(first, topic).length >= 20);
+	gate.shut();
+	await broker.kill();
+	await first.end();
+	await new Promise((wake) => setTimeout(wake, 2000));
+	await broker.restart();
+	const second = await broker.subscriber(topic);
+	await gate.open();
+	const before = numbers(first, topic);
+	// 50 ms from one to the next at least; some of these ended in the last connection.
+	const enough = before.length + 30;
+	await until("the board is back, and goes on", () => (numbers(second, topic).at(-1) ?? 0) > enough);
+	const after = numbers(second, topic);
+	assert.deepEqual(before, range(0, before.length));
+	assert.deepEqual(after, range(after[0], after.length));
+	assert.ok(after[0] <= before.length, `${before.length} to ${after[0] - 1} are lost`);
+	assert.doesNotMatch(program.output, TROUBLE);
+});
+
+function range(from: number, length: number): number[] {
+	return Array.from({ length }, (_, i) => from + i);
+}
+
+test("Espruino: a message that is larger than the inbox comes in parts", { skip }, async (context) => {
+	const broker = await Mosquitto.start(context);
+	const answers = await broker.subscriber(`${NAME}/+`);
+	const program = await board(context, await counter(), broker.port);
+	await until("it is connected", () => numbers(answers, `${NAME}/count`).length > 0);
+	const text = "0123456789".repeat(100);
+	await broker.publish(`${NAME}/in`, text, 1);
+	await broker.publish(`${NAME}/ask`, "", 1);
+	await until("it has answered", () => numbers(answers, `${NAME}/sum`).length === 4);
+	const [messages, calls, length, sum] = numbers(answers, `${NAME}/sum`);
+	assert.deepEqual([messages, length, sum], [1, text.length, sumOf(text)]);
+	assert.ok(calls > 1);
+	assert.doesNotMatch(program.output, TROUBLE);
+});
+
+for (const qos of [0, 1]) {
+	test(`Espruino: of a burst of 300 messages at QoS ${qos} none is missed`, { skip }, async (context) => {
+		const broker = await Mosquitto.start(context);
+		const answers = await broker.subscriber(`${NAME}/+`);
+		const program = await board(context, await counter(), broker.port);
+		await until("it is connected", () => numbers(answers, `${NAME}/count`).length > 0);
+		const lines = range(1, 300).map(String);
+		const publisher = `mosquitto_pub -h 127.0.0.1 -p ${broker.port} -q ${qos} -t ${NAME}/in -l`;
+		const burst = new Program("sh", ["-c", `seq 300 | ${publisher}`]);
+		await until("all are published", () => burst.exited);
+		await broker.publish(`${NAME}/ask`, "", qos);
+		await until("it has answered", () => numbers(answers, `${NAME}/sum`).length === 4);
+		const text = lines.join("");
+		assert.deepEqual(numbers(answers, `${NAME}/sum`), [300, 300, text.length, sumOf(text)]);
+		assert.doesNotMatch(program.output, TROUBLE);
+	});
+}
+
+function sumOf(text: string): number {
+	return Buffer.from(text).reduce((sum, byte) => sum + byte, 0);
+}
+
+test("Espruino: where nobody listens, thirty attempts take no memory", { skip }, async (context) => {
+	const program = await board(context, await counter(), await freePort());
+	const failures = () => program.output.split("Connect failed").length - 1;
+	await until("five have failed", () => failures() >= 5);
+	await until("the outbox is full", () => jsVars(program).length > 0);
+	const seen = jsVars(program).length;
+	await until("thirty more have failed", () => failures() >= 35);
+	const used = jsVars(program).slice(seen);
+	assert.ok(used.length > 10);
+	context.diagnostic(`JsVars in use: ${used.join(" ")}`);
+	assert.doesNotMatch(program.output, TROUBLE);
+});
