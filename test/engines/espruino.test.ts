@@ -76,16 +76,18 @@ test("Espruino: the bundle of the example is ES5", async () => {
 
 test("Espruino: the example says that it is online, publishes at QoS 1, and obeys a new interval", { skip }, async (context) => {
 	const broker = await Mosquitto.start(context);
-	const readings = await broker.subscriber(`${NAME}/#`);
+	const place = ["-h", "127.0.0.1", "-p", String(broker.port)];
+	const seen = new Program("mosquitto_sub", [...place, "-q", "1", "-t", `${NAME}/#`, "-F", "%t %p at QoS %q"]);
+	context.after(() => seen.end());
 	const program = await board(context, await example(), broker.port);
-	await until("it is online", () => readings.output.includes(`${NAME}/status online\n`));
-	await until("two readings came", () => numbers(readings, `${NAME}/temperature`).length === 2);
+	await until("it is online", () => seen.output.includes(`${NAME}/status online at QoS 1\n`));
+	await until("two readings came", () => numbers(seen, `${NAME}/temperature`).length >= 2);
 	const before = Date.now();
 	await broker.publish(`${NAME}/interval`, "50", 1);
-	await until("twenty more came", () => numbers(readings, `${NAME}/temperature`).length >= 22);
+	await until("twenty more came", () => numbers(seen, `${NAME}/temperature`).length >= 22);
 	assert.ok(Date.now() - before < 10_000, "at one a second it would have taken 20 s");
-	for (const line of readings.output.trim().split("\n")) {
-		assert.match(line, /^esp\/(status online|interval 50|temperature \d\d\.\d\d|humidity \d\d\.\d)$/);
+	for (const line of seen.output.trim().split("\n")) {
+		assert.match(line, /^esp\/(status online|interval 50|temperature \d\d\.\d\d|humidity \d\d\.\d) at QoS 1$/);
 	}
 	assert.doesNotMatch(program.output, TROUBLE);
 	context.diagnostic(`JsVars in use: ${jsVars(program).at(-1)}`);
@@ -161,11 +163,13 @@ test("Espruino: where nobody listens, thirty attempts take no memory", { skip },
 	const program = await board(context, await counter(), await freePort());
 	const failures = () => program.output.split("Connect failed").length - 1;
 	await until("five have failed", () => failures() >= 5);
-	await until("the outbox is full", () => jsVars(program).length > 0);
-	const seen = jsVars(program).length;
+	const settled = jsVars(program).length;
 	await until("thirty more have failed", () => failures() >= 35);
-	const used = jsVars(program).slice(seen);
-	assert.ok(used.length > 10);
-	context.diagnostic(`JsVars in use: ${used.join(" ")}`);
+	// At times a callback is under way when the interpreter counts, so the least of some is what stays.
+	const used = jsVars(program).slice(settled);
+	const early = Math.min(...used.slice(0, 10));
+	const late = Math.min(...used.slice(-10));
+	assert.ok(used.length >= 20);
+	assert.ok(late - early <= 3, `${early} JsVars became ${late}`);
 	assert.doesNotMatch(program.output, TROUBLE);
 });
