@@ -38,7 +38,7 @@ const BAD_OPTIONS: [string, unknown, RegExp][] = [
 	["an inbox of 15 bytes", { inbox: 15 }, /inbox .*15/],
 	["window 0", { window: 0 }, /window .*0/],
 	["window 1.5", { window: 1.5 }, /window .*1\.5/],
-	["window 65,536", { window: 65_536 }, /window .*65536/],
+	["window 32,768", { window: 32_768 }, /window .*32768/],
 	["timeout 0", { timeout: 0 }, /timeout .*0/],
 	["retryBase 0", { retryBase: 0 }, /retryBase .*0/],
 	["retryCap as a text", { retryCap: "1m" }, /retryCap .*"1m"/],
