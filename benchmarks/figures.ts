@@ -15,6 +15,20 @@ export const OPERATIONS = {
 export type Operation = keyof typeof OPERATIONS;
 export type Figures = Record<Operation, Measurement>;
 
+/** The operations that have a lower bound, and its steps. */
+export async function leastSteps(): Promise<Partial<Record<Operation, number>>> {
+	const engine = await Engine.open(await bundle("benchmarks/workload/least.ts"));
+	try {
+		const result: Partial<Record<Operation, number>> = {};
+		for (const name of ["publishQos0", "publishQos1", "receiveQos0", "receiveQos1"] as const) {
+			result[name] = (await engine.measure(name)).steps;
+		}
+		return result;
+	} finally {
+		await engine.close();
+	}
+}
+
 /** Over a link that only counts, or through Moddable's TcpLink over a socket that does. */
 export async function figures(through: "link" | "TcpLink"): Promise<Figures> {
 	const source = await bundle(

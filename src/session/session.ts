@@ -542,7 +542,7 @@ export class Session implements LinkOwner, PacketReceiver {
 			this.put(scratch, 0, head);
 			this.put(name, 0, name.length);
 			if (identifier !== 0) this.put(scratch, head, 2);
-			this.put(bytes, payload, length);
+			this.put(undefined, payload, length);
 			if (this.progress < size) return false;
 			this.progress = 0;
 		}
@@ -552,8 +552,11 @@ export class Session implements LinkOwner, PacketReceiver {
 		return true;
 	}
 
-	/** Puts into the output what of `source` comes after the bytes to skip, as far as it fits. */
-	private put(source: Uint8Array, at: number, length: number): void {
+	/**
+	 * Puts into the output what of `source`, or without one of the outbox, comes after the bytes to skip, as far
+	 * as it fits.
+	 */
+	private put(source: Uint8Array | undefined, at: number, length: number): void {
 		if (this.skip >= length) {
 			this.skip -= length;
 			return;
@@ -563,8 +566,8 @@ export class Session implements LinkOwner, PacketReceiver {
 		at += this.skip;
 		let count = length - this.skip;
 		if (count > bytes.length - end) count = bytes.length - end;
-		if (source === bytes) bytes.copyWithin(end, at, at + count);
-		else for (let i = 0; i < count; i++) bytes[end + i] = source[at + i];
+		if (source) for (let i = 0; i < count; i++) bytes[end + i] = source[at + i];
+		else bytes.copyWithin(end, at, at + count);
 		this.skip = 0;
 		this.end = end + count;
 		this.progress += count;
