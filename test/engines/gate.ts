@@ -1,6 +1,6 @@
 /**
- * A port of its own in front of a broker's, which can be shut while that broker is away: so a test can place a
- * subscriber at a broker that has restarted before the board is back.
+ * A port of its own in front of a broker's, which can be shut: so a test can lose what a board has sent, and place
+ * a subscriber at a broker that has restarted before the board is back.
  */
 import { connect, createServer, type Server } from "node:net";
 import type { TestContext } from "node:test";
@@ -27,7 +27,8 @@ export class Gate {
 	async open(): Promise<void> {
 		const server = createServer((board) => {
 			const broker = connect(this.target, "127.0.0.1");
-			board.pipe(broker).pipe(board);
+			board.on("data", (bytes) => server.listening && broker.write(bytes));
+			broker.pipe(board);
 			board.on("error", () => broker.destroy());
 			broker.on("error", () => board.destroy());
 			board.on("close", () => broker.destroy());
@@ -40,7 +41,7 @@ export class Gate {
 		});
 	}
 
-	/** Lets nobody new in; who is in stays until one side closes. */
+	/** Lets nobody in; what those inside still send is lost, until the broker closes. */
 	shut(): void {
 		this.server?.close();
 	}
