@@ -9,7 +9,7 @@ const input = new Uint8Array(256);
 const head = new Uint8Array(2 + TOPIC.length);
 head[1] = TOPIC.length;
 for (let i = 0; i < TOPIC.length; i++) head[2 + i] = TOPIC.charCodeAt(i);
-let sum = 0;
+export let sum = 0;
 let identifier = 0;
 
 function publish(header: number, messageIdentifier: number): number {

@@ -21,6 +21,7 @@ const enum Offset {
 	STATE = 2,
 	TOPIC = 3,
 	IDENTIFIER = 4,
+	IDENTIFIER_LOW = 5,
 }
 
 const enum RecordState {
@@ -85,7 +86,7 @@ export class Outbox {
 		bytes[at + Offset.STATE] = identifier === 0 ? RecordState.WAITING : RecordState.SENT;
 		bytes[at + Offset.TOPIC] = topic;
 		bytes[at + Offset.IDENTIFIER] = identifier >> 8;
-		bytes[at + Offset.IDENTIFIER + 1] = identifier;
+		bytes[at + Offset.IDENTIFIER_LOW] = identifier;
 		at += RECORD_HEADER;
 		// What lies behind the tail is free: there is no harm in copying more than `length` bytes, and it is faster.
 		if (at + payload.length <= this.size) bytes.set(payload, at);
@@ -116,7 +117,7 @@ export class Outbox {
 			if (bytes[at + Offset.STATE] !== RecordState.RELEASED) {
 				this.cursor = at;
 				this.topic = bytes[at + Offset.TOPIC];
-				this.identifier = (bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER + 1];
+				this.identifier = (bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER_LOW];
 				this.again = bytes[at + Offset.STATE] === RecordState.SENT;
 				return true;
 			}
@@ -152,7 +153,7 @@ export class Outbox {
 		if (
 			this.holes === 0 &&
 			at < this.cursor &&
-			((bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER + 1]) === identifier
+			((bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER_LOW]) === identifier
 		) {
 			// The oldest one, as nearly always.
 			at += RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
@@ -173,7 +174,7 @@ export class Outbox {
 		let at = this.head;
 		while (at < end) {
 			if (
-				((bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER + 1]) === identifier &&
+				((bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER_LOW]) === identifier &&
 				bytes[at + Offset.STATE] === RecordState.SENT
 			)
 				return at;

@@ -18,7 +18,7 @@ import type { Message } from "../wire/message.js";
 import { type Level, Limit, Packet, PublishFlag, SUBSCRIPTION_FAILED } from "../wire/packet.js";
 import { wellFormed } from "../wire/topic.js";
 import { Reason } from "./reason.js";
-import type { Subscription } from "./subscription.js";
+import { type Subscription, WILDCARD } from "./subscription.js";
 import type { Topic } from "./topic.js";
 
 export const enum State {
@@ -124,6 +124,8 @@ export class Session implements LinkOwner, PacketReceiver {
 	/** Bytes in `replies`. */
 	private replyBytes = 0;
 	private identifier = 0;
+	/** Subscriptions with a wildcard. */
+	private wildcards = 0;
 	/** Subscriptions that the broker has to be told of. */
 	private untold = 0;
 	/** Subscriptions whose SUBACK has not come. */
@@ -163,6 +165,7 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	addSubscription(subscription: Subscription): void {
 		this.subscriptions.push(subscription);
+		if (subscription.length === WILDCARD) this.wildcards++;
 		this.untold++;
 		this.clear = false;
 		this.pump();
@@ -403,18 +406,18 @@ export class Session implements LinkOwner, PacketReceiver {
 		const qos = message.header & 6;
 		// QoS 2 was never asked for.
 		if (this.state !== State.CONNECTED || qos === 4) return this.violation(Reason.UNEXPECTED_PACKET);
+		// A filter without wildcards is legal itself, and so is what equals it.
+		if (this.wildcards !== 0 && !this.nameIsLegal(message)) return Decoded.MALFORMED;
 		const subscriptions = this.subscriptions;
 		const count = subscriptions.length; // a handler may subscribe
-		let subscription: Subscription;
-		let checked = false;
 		let handled = false;
+		const length = message.topicEnd - message.topicStart;
+		let subscription: Subscription;
 		for (let i = 0; i < count; i++) {
 			subscription = subscriptions[i];
-			if (subscription.words === undefined && !checked) {
-				if (!this.nameIsLegal(message)) return Decoded.MALFORMED;
-				checked = true;
-			}
-			if (!subscription.matches(message, this.words)) continue;
+			if (subscription.length === length) {
+				if (!subscription.equals(message, this.words)) continue;
+			} else if (subscription.length !== WILDCARD || !subscription.matches(message)) continue;
 			handled = true;
 			try {
 				subscription.handler(message);
@@ -423,7 +426,7 @@ export class Session implements LinkOwner, PacketReceiver {
 			}
 			if (this.state !== State.CONNECTED) return Decoded.CLOSED;
 		}
-		if (!handled && !checked && !this.nameIsLegal(message)) return Decoded.MALFORMED;
+		if (!handled && !this.nameIsLegal(message)) return Decoded.MALFORMED;
 		if (message.remaining !== 0) return Decoded.MORE;
 		if (handled) this.received++;
 		else this.unhandled++;

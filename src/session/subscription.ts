@@ -6,6 +6,9 @@ import { hasWildcard, matches } from "../wire/topic.js";
 
 export type Handler = (message: Message) => void;
 
+/** In place of a length: the filter has a wildcard. */
+export const WILDCARD = -1;
+
 export class Subscription {
 	/** The filter, UTF-8. */
 	readonly filter: Uint8Array;
@@ -18,9 +21,11 @@ export class Subscription {
 	identifier = 0;
 	/** @internal The SUBSCRIBE, whole. */
 	readonly packet: Uint8Array;
-	/** @internal Without wildcards: the filter in words of four bytes. */
-	readonly words: Uint32Array | undefined;
-	/** Which bits of the last word count. */
+	/** @internal Bytes of the only topic name that matches, or WILDCARD. */
+	readonly length: number = WILDCARD;
+	/** Without wildcards: the filter in words of four bytes, */
+	private readonly words!: Uint32Array;
+	/** and which bits of the last one count. */
 	private readonly mask: number = 0;
 
 	/** The filter is legal: the client has checked it. */
@@ -28,29 +33,32 @@ export class Subscription {
 		this.filter = filter;
 		this.handler = handler;
 		this.packet = filtersPacket([filter], [qos]);
-		if (!hasWildcard(filter)) {
-			const size = (filter.length + 3) & ~3;
-			const padded = new Uint8Array(size);
-			padded.set(filter, 0);
-			this.words = new Uint32Array(padded.buffer);
-			const last = new Uint8Array(4);
-			for (let i = 0; i < filter.length - size + 4; i++) last[i] = 255;
-			this.mask = new Uint32Array(last.buffer)[0];
-		}
+		if (hasWildcard(filter)) return;
+		this.length = filter.length;
+		const size = (filter.length + 3) & ~3;
+		const padded = new Uint8Array(size);
+		padded.set(filter, 0);
+		this.words = new Uint32Array(padded.buffer);
+		const last = new Uint8Array(4);
+		for (let i = 0; i < filter.length - size + 4; i++) last[i] = 255;
+		this.mask = new Uint32Array(last.buffer)[0];
+	}
+
+	/** @internal For a filter with wildcards: does it match the topic name of this message? */
+	matches(message: Message): boolean {
+		return matches(this.filter, message.bytes, message.topicStart, message.topicEnd);
 	}
 
 	/**
-	 * @internal Does the topic name of this message match? `words` are the same memory as its bytes: where the
-	 * name lies on a word boundary, as it does in a short packet at the start of what was received, a filter
-	 * without wildcards is compared four bytes at a time.
+	 * @internal For a filter without wildcards: is it the topic name of this message, which is as long? `words`
+	 * are the same memory as its bytes: where the name lies on a word boundary, as it does in a short packet at
+	 * the start of what was received, four bytes are compared at a time.
 	 */
-	matches(message: Message, words: Uint32Array): boolean {
+	equals(message: Message, words: Uint32Array): boolean {
 		let at = message.topicStart;
-		const filterWords = this.words;
-		if (filterWords === undefined) return matches(this.filter, message.bytes, at, message.topicEnd);
-		if (message.topicEnd - at !== this.filter.length) return false;
 		if ((at & 3) !== 0) return sameBytes(this.filter, message.bytes, at);
 		at >>= 2;
+		const filterWords = this.words;
 		let i = filterWords.length - 1;
 		if (((words[at + i] ^ filterWords[i]) & this.mask) !== 0) return false;
 		while (--i >= 0) if (words[at + i] !== filterWords[i]) return false;
