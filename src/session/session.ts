@@ -130,8 +130,10 @@ export class Session implements LinkOwner, PacketReceiver {
 	private untold = 0;
 	/** Subscriptions whose SUBACK has not come. */
 	private asked = 0;
-	/** Nothing was sent since the last look at the keep alive. */
+	/** Nothing was sent since the last look at the keep alive, */
 	private quiet = false;
+	/** or nothing was received. */
+	private unheard = false;
 	/** What the last look at the keep alive found missing: a Reason, or NONE. */
 	private missing: Reason = Reason.NONE;
 	private pinged = false;
@@ -214,6 +216,7 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	onReceived(length: number): void {
 		const at = this.inbox;
+		this.unheard = false;
 		const outcome = this.decoder.decode(at, at + length);
 		if (outcome === Decoded.MALFORMED) this.disconnect(Reason.MALFORMED_PACKET);
 		if (!this.clear) this.pump();
@@ -285,8 +288,9 @@ export class Session implements LinkOwner, PacketReceiver {
 	}
 
 	/**
-	 * Half of nine tenths of the keep alive: PINGREQ goes out after 0.45 to 0.9 of it without a packet from
-	 * us, and 0.45 later a missing PINGRESP closes the link (section 3.1.2.10).
+	 * Half of nine tenths of the keep alive: PINGREQ goes out after 0.45 to 0.9 of it without a packet from us
+	 * or without one from the broker, and 0.45 later a missing PINGRESP closes the link (section 3.1.2.10). So a
+	 * broker that has gone silent is noticed while we go on sending, too.
 	 */
 	private checkInterval(): number {
 		return this.options.keepAlive > 0 ? this.options.keepAlive * 450 : this.options.timeout;
@@ -305,13 +309,14 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.missing = missing;
 		this.wait = this.options.retryBase; // the link has been up for a while
 		this.alarm.set(this.checkInterval());
-		if (this.quiet && missing === Reason.NONE && this.end === this.output && this.options.keepAlive !== 0) {
+		const silent = this.quiet || this.unheard;
+		if (silent && missing === Reason.NONE && this.end === this.output && this.options.keepAlive !== 0) {
 			this.pinged = true;
 			this.missing = Reason.PINGRESP_TIMEOUT;
 			this.end = writeEmpty(this.bytes, this.end, Packet.PINGREQ);
 			this.flush();
 		}
-		this.quiet = true;
+		this.quiet = this.unheard = true;
 	}
 
 	// What comes in

@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describe, Reason, State } from "../../src/client.js";
 import { connected, reconnect, type Scene, scene } from "../support/client.js";
-import { connack, pingresp, publish, suback } from "../support/packets.js";
+import { connack, pingresp, puback, publish, suback } from "../support/packets.js";
 
 test("a silent connection says PINGREQ within the keep alive, again and again", () => {
 	const { client, network, sent } = connected({ keepAlive: 60 });
@@ -34,16 +34,30 @@ test("PINGREQ has its place behind the last packet, not behind CONNACK: a late C
 	assert.deepEqual(sent(), ["PINGREQ"], "10 s after CONNECT");
 });
 
+test("no PINGREQ goes out while messages at QoS 1 do, and are acknowledged", () => {
+	const { client, network, sent } = connected({ keepAlive: 10 });
+	const topic = client.topic("t", { qos: 1 });
+	for (let identifier = 1; identifier <= 100; identifier++) {
+		topic.publish(new Uint8Array(1));
+		network.receive(puback(identifier));
+		network.clock.advance(1_000);
+	}
+	assert.equal(sent().includes("PINGREQ"), false);
+	assert.equal(client.status.delivered, 100);
+});
+
 for (const qos of [0, 1] as const) {
-	test(`no PINGREQ goes out while messages at QoS ${qos} do`, () => {
+	test(`a broker gone silent is noticed within 1.5 keep alive while messages at QoS ${qos} go out`, () => {
 		const { client, network, sent } = connected({ keepAlive: 10, outbox: 8192, window: 1000 });
 		const topic = client.topic("t", { qos });
-		for (let second = 0; second < 100; second++) {
+		let pinged = 0;
+		for (let second = 1; second <= 15; second++) {
 			topic.publish(new Uint8Array(1));
 			network.clock.advance(1_000);
+			if (sent().includes("PINGREQ")) pinged = second;
 		}
-		assert.equal(sent().includes("PINGREQ"), false);
-		assert.equal(client.status.state, State.CONNECTED);
+		assert.ok(pinged > 0 && pinged <= 10, `PINGREQ after ${pinged} s`);
+		assert.equal(client.status.reason, Reason.PINGRESP_TIMEOUT);
 	});
 }
 
