@@ -6,10 +6,11 @@ import { minify } from "terser";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** `replace` puts other files in the place of modules: from the end of a resolved path to a path from the root. */
+/** What a Moddable board provides stays outside. `replace` puts other files in the place of modules: from the end of a resolved path to a path from the root. */
 export async function bundle(entry: string, replace: Record<string, string> = {}): Promise<string> {
 	const build = await rollup({
 		input: root + entry,
+		external: (id) => /^(embedded:|mc\/|timer$)/.test(id) && replace[id] === undefined,
 		plugins: [
 			{
 				name: "replace",

@@ -7,7 +7,7 @@
  */
 import TCP from "embedded:io/socket/tcp";
 import { fail, number, portNumber } from "../../src/check.js";
-import type { Clock, Link, LinkOwner } from "../../src/host.js";
+import type { Alarm, Clock, Link, LinkOwner } from "../../src/host.js";
 import { clock } from "./clock.js";
 
 /** What is used of an ECMA-419 socket. The published typings miss `target` and the result of `write`. */
@@ -51,6 +51,8 @@ export class TcpLink implements Link {
 	private readonly receive: number;
 	private owner!: LinkOwner;
 	private socket: Socket | undefined;
+	/** Tells the owner, a moment later, of what failed within one of its calls. */
+	private readonly failure: Alarm;
 	/** The output and what was received last, each as long as its buffer has it. */
 	private outgoingTail!: Uint8Array;
 	private incomingTail!: Uint8Array;
@@ -63,6 +65,7 @@ export class TcpLink implements Link {
 		}
 		this.Socket = options.Socket ?? (TCP as unknown as SocketClass);
 		this.receive = number(options.receive, 256, 16, 65_536, "receive (bytes)") & ~3;
+		this.failure = clock.alarm(() => this.owner.onClosed());
 		this.options = {
 			address: host,
 			port: portNumber(options.port),
@@ -88,7 +91,7 @@ export class TcpLink implements Link {
 		try {
 			this.socket = new this.Socket(this.options);
 		} catch {
-			// No socket to be had, such as for want of memory: the client tries again when its wait is over.
+			this.fail(); // such as for want of memory
 		}
 	}
 
@@ -96,12 +99,22 @@ export class TcpLink implements Link {
 		const tail = this.outgoingTail;
 		const buffer = tail.buffer as ArrayBuffer;
 		buffer.resize(tail.byteOffset + length);
-		const room = this.socket?.write(tail);
+		try {
+			const room = this.socket?.write(tail);
+			this.room = room === undefined ? this.room - length : room;
+		} catch {
+			this.fail();
+		}
 		buffer.resize(buffer.maxByteLength);
-		this.room = room === undefined ? this.room - length : room;
+	}
+
+	private fail(): void {
+		this.close();
+		this.failure.set(0);
 	}
 
 	close(): void {
+		this.failure.set(-1);
 		const socket = this.socket;
 		if (!socket) return;
 		this.socket = undefined;
