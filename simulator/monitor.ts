@@ -4,7 +4,7 @@ import type { Board, Gauge } from "./board/board.js";
 import { type BoardReport, type ClientReport, isConnected } from "./format.js";
 
 const LOOK = `
-firmware.client && firmware.client.status && (({ outbox, ...status }) => ({
+firmware.client && firmware.client.status && ((status) => ({
 	state: status.state,
 	reason: status.reason,
 	accepted: status.accepted,
@@ -12,7 +12,7 @@ firmware.client && firmware.client.status && (({ outbox, ...status }) => ({
 	sent: status.sent,
 	received: status.received,
 	connections: status.connections,
-	outbox: { used: outbox.used, size: outbox.size },
+	outbox: { used: status.outbox.used, size: status.outbox.size },
 }))(firmware.client.status) || null`;
 
 /** The gauge, and how far the client was at the same moment. */

@@ -3,11 +3,10 @@ import assert from "node:assert/strict";
 import { writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
-import { setTimeout as pause } from "node:timers/promises";
 import { parse } from "acorn";
 import { folder, freePort, Mosquitto, missing, Program, until } from "../support/programs.js";
 import { bundle } from "./firmware/bundle.js";
-import { Gate } from "./gate.js";
+import { missesNothing, numbers, range } from "./outage.js";
 
 const { ESPRUINO } = process.env;
 const skip = ESPRUINO
@@ -75,12 +74,6 @@ function jsVars({ output }: Program): number[] {
 	return [...output.matchAll(/JsVars (\d+)/g)].map(([, used]) => Number(used));
 }
 
-/** The numbers that came for `topic` at a subscriber. */
-function numbers({ output }: Program, topic: string): number[] {
-	const lines = output.split("\n").slice(0, -1);
-	return lines.filter((line) => line.startsWith(`${topic} `)).map((line) => Number(line.split(" ")[1]));
-}
-
 test("Espruino: the bundle of the example is ES5", async () => {
 	parse(await example(), { ecmaVersion: 5 });
 	assert.throws(() => parse("let a = () => 1;", { ecmaVersion: 5 }));
@@ -108,34 +101,11 @@ test("Espruino: the example says that it is online, publishes at QoS 1, and obey
 });
 
 test("Espruino: killed for two seconds, the broker misses nothing", { skip }, async (context) => {
-	const broker = await Mosquitto.start(context);
-	const gate = await Gate.open(context, broker.port);
-	const topic = `${NAME}/count`;
-	const first = await broker.subscriber(topic);
-	const program = await board(context, await counter(), gate.port);
-	await see(program, "twenty numbers came", () => numbers(first, topic).length >= 20);
-	gate.shut();
-	await pause(300); // some are sent, and lost on their way
-	await broker.kill();
-	await first.end();
-	await pause(2000);
-	await broker.restart();
-	const second = await broker.subscriber(topic);
-	await gate.open();
-	const before = numbers(first, topic);
-	// 50 ms from one to the next at least; some of these ended in the last connection.
-	const enough = before.length + 30;
-	await see(program, "the board is back, and goes on", () => (numbers(second, topic).at(-1) ?? 0) > enough);
-	const after = numbers(second, topic);
-	assert.deepEqual(before, range(0, before.length));
-	assert.deepEqual(after, range(after[0], after.length));
-	assert.ok(after[0] <= before.length, `${before.length} to ${after[0] - 1} are lost`);
-	assertFine(program);
+	await missesNothing(context, `${NAME}/count`, async (port) => {
+		const program = await board(context, await counter(), port);
+		return () => assertFine(program);
+	});
 });
-
-function range(from: number, length: number): number[] {
-	return Array.from({ length }, (_, i) => from + i);
-}
 
 test("Espruino: a message that is larger than the inbox comes in parts", { skip }, async (context) => {
 	const broker = await Mosquitto.start(context);

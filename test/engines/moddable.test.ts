@@ -4,11 +4,11 @@ import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:
 import { tmpdir } from "node:os";
 import { basename, dirname, join, resolve } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
-import { setTimeout as pause } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { folder, freePort, Mosquitto, missing, Program, until } from "../support/programs.js";
 import { bundle } from "./firmware/bundle.js";
 import { Gate } from "./gate.js";
+import { missesNothing, numbers } from "./outage.js";
 
 const MODDABLE = process.env.MODDABLE ? resolve(process.env.MODDABLE) : "";
 const skip = MODDABLE
@@ -87,12 +87,6 @@ function instrument({ output }: Program, name: string): number[] {
 	return rows.map((line) => Number(line.slice(13).split(",")[column]));
 }
 
-/** The numbers that came for `topic` at a subscriber. */
-function numbers({ output }: Program, topic: string): number[] {
-	const lines = output.split("\n").slice(0, -1);
-	return lines.filter((line) => line.startsWith(`${topic} `)).map((line) => Number(line.split(" ")[1]));
-}
-
 test("Moddable: the example publishes at QoS 1, obeys a new interval, and allocates nothing meanwhile", {
 	skip,
 }, async (context) => {
@@ -137,29 +131,9 @@ test("Moddable: killed for two seconds, the broker misses nothing", { skip }, as
 	// The new file comes last, or make would hold the build for up to date.
 	writeFileSync(join(app, "counter.js"), await bundle("moddable", "test/engines/firmware/counter.ts"));
 	const firmware = await build(context, { "~": example, main: "./counter" });
-	const broker = await Mosquitto.start(context);
-	const gate = await Gate.open(context, broker.port, port);
-	const topic = `${NAME}/count`;
-	const first = await broker.subscriber(topic);
-	board(context, firmware);
-	await until("twenty numbers came", () => numbers(first, topic).length >= 20);
-	gate.shut();
-	await pause(300); // some are sent, and lost on their way
-	await broker.kill();
-	await first.end();
-	await pause(2000);
-	await broker.restart();
-	const second = await broker.subscriber(topic);
-	await gate.open();
-	const before = numbers(first, topic);
-	// More than what was published while the broker was away, one every 50 ms.
-	await until("the board is back, and goes on", () => (numbers(second, topic).at(-1) ?? 0) > before.length + 50);
-	const after = numbers(second, topic);
-	assert.deepEqual(before, range(0, before.length));
-	assert.deepEqual(after, range(after[0], after.length));
-	assert.ok(after[0] <= before.length, `${before.length} to ${after[0] - 1} are lost`);
+	const start = async () => {
+		board(context, firmware);
+		return () => {};
+	};
+	await missesNothing(context, `${NAME}/count`, start, port);
 });
-
-function range(from: number, length: number): number[] {
-	return Array.from({ length }, (_, i) => from + i);
-}
