@@ -16,6 +16,12 @@ function bundle(host, { compilerOptions, external = () => false, plugins = [] })
 	};
 }
 
+/** TypeScript's mark on each ES5 class, in a form that Rollup knows: a class that is not used can go. */
+const pureClasses = {
+	name: "pure-classes",
+	transform: (code) => code.replaceAll("/** @class */", "/*#__PURE__*/"),
+};
+
 /**
  * TypeScript wraps each ES5 class in a function that is called once. On Espruino that costs memory for every
  * method: the class's statements go to the top level instead.
@@ -43,7 +49,7 @@ const unwrapClasses = {
  */
 const kept = [
 	...["length", "prototype", "get", "enumerable", "configurable", "defineProperty", "call", "concat", "push"],
-	...["set", "subarray", "copyWithin", "buffer", "floor", "random", "stringify", "toString", "substr"],
+	...["pop", "slice", "fill", "indexOf", "set", "subarray", "copyWithin", "buffer", "floor", "random", "stringify", "toString", "substr"],
 	...["toUint8Array", "readJSON", "connect", "host", "port", "name", "on", "write", "end", "dSnd"],
 ];
 
@@ -53,6 +59,7 @@ export default [
 	}),
 	bundle("espruino", {
 		plugins: [
+			pureClasses,
 			unwrapClasses,
 			terser({
 				ecma: 5,

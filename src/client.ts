@@ -4,36 +4,49 @@
  */
 import { fail, number, whole } from "./check.js";
 import type { Link } from "./host.js";
+import type { Deferral } from "./session/deferral.js";
+import type { ExactlyOnce } from "./session/exactly-once.js";
+import type { Fallback } from "./session/fallback.js";
 import { Session } from "./session/session.js";
 import { type Handler, Subscription } from "./session/subscription.js";
-import { Topic } from "./session/topic.js";
-import { connectPacket, field } from "./wire/encode.js";
+import { Topic, type TopicOptions } from "./session/topic.js";
+import { type ConnectFields, connectPacket, field } from "./wire/encode.js";
 import { type Level, Limit, type QoS } from "./wire/packet.js";
 import { filterError, nameError, wellFormed } from "./wire/topic.js";
 
 export type { Alarm, Clock, Link, LinkOwner } from "./host.js";
+export { Deferral } from "./session/deferral.js";
+export { ExactlyOnce } from "./session/exactly-once.js";
+export { Fallback } from "./session/fallback.js";
 export { describe, Reason } from "./session/reason.js";
 export { State } from "./session/session.js";
+export { type Source, Stream } from "./session/stream.js";
 export type { Handler, Subscription } from "./session/subscription.js";
-export type { Topic } from "./session/topic.js";
+export type { Topic, TopicOptions } from "./session/topic.js";
 export type { Message } from "./wire/message.js";
 export type { Level, QoS } from "./wire/packet.js";
 
 export interface ClientOptions {
 	/** The byte pipe to the broker, from `mqtt-mote/moddable`, `mqtt-mote/espruino` or `mqtt-mote/node`. */
 	link: Link;
-	/** 1 to 23 letters and digits suit every broker; empty only with `cleanSession` at level 4 (section 3.1.3.1). */
+	/**
+	 * 1 to 23 letters and digits suit every broker, and are all that level 3 takes; empty only with `cleanSession` at level 4
+	 * (section 3.1.3.1).
+	 */
 	clientId: string;
-	/** Protocol level: 4 is MQTT 3.1.1 (the default), 3 is MQTT 3.1. */
-	level?: Level;
+	/**
+	 * Protocol level: 4 is MQTT 3.1.1 (the default), 3 is MQTT 3.1. `new Fallback()`: 4, and 3 where the broker answers with
+	 * return code 1, or closes without CONNACK twice in a row; what it accepted is tried first the next time.
+	 */
+	level?: Level | Fallback;
 	/** Seconds between packets at most, 0 to 65,535; 0 is off. Default 60. A lost link is noticed within 1.35 times this. */
 	keepAlive?: number;
 	/** True (the default): the broker forgets this client with the link. False: it keeps its subscriptions and messages. */
 	cleanSession?: boolean;
 	/** What the broker publishes when it loses us (section 3.1.2.5). */
 	will?: { topic: string; payload: string | Uint8Array; qos?: QoS; retain?: boolean };
-	userName?: string;
-	/** Only with a user name ([MQTT-3.1.2-22]). */
+	userName?: string | Uint8Array;
+	/** Only with a user name ([MQTT-3.1.2-22]; 3.1, section 3.1). */
 	password?: string | Uint8Array;
 	/** Bytes for what is published and not yet acknowledged: 6 and the payload for each message. Default 1024. */
 	outbox?: number;
@@ -41,7 +54,7 @@ export interface ClientOptions {
 	output?: number;
 	/** Bytes for a packet that comes in pieces. A larger message is handed over in parts. Default 256. */
 	inbox?: number;
-	/** QoS 1 messages sent and not acknowledged at a time, 1 to 32,767. Default 16. */
+	/** Messages at QoS 1 and 2 sent and not acknowledged at a time, 1 to 32,767. Default 16. */
 	window?: number;
 	/** Seconds for the link to open, and again for CONNACK. Default 10. */
 	timeout?: number;
@@ -49,17 +62,23 @@ export interface ClientOptions {
 	retryBase?: number;
 	/** Seconds: the longest wait before a reconnect, and about the usual one after a refusal. Default 60. */
 	retryCap?: number;
+	/** For QoS 2, both ways: `new ExactlyOnce()`. */
+	exactlyOnce?: ExactlyOnce;
+	/** To acknowledge a message later than its handler returns: `new Deferral()`. */
+	deferral?: Deferral;
 	/** The broker has accepted us; `sessionPresent` if it had kept our session (section 3.2.2.2; always false at level 3). */
 	onConnect?: (sessionPresent: boolean) => void;
 	/** A connection, or an attempt at one, has ended; `describe(reason)` says why in words. */
 	onDisconnect?: (reason: number) => void;
+	/** A callback of the application threw this. The client goes on; if it was a handler, the message is not acknowledged. */
+	onError?: (error: unknown) => void;
 }
 
-export interface TopicOptions {
-	/** 0 (the default): sent once and forgotten. 1: kept until the broker has acknowledged it. */
-	qos?: 0 | 1;
-	/** The broker keeps the last message for later subscribers (section 3.3.1.3). Default false. */
-	retain?: boolean;
+/** One of the filters for `subscribeAll`. */
+export interface Filter {
+	filter: string | Uint8Array;
+	qos: QoS;
+	handler: Handler;
 }
 
 /** What a client is doing, to read: numbers in fixed places, so reading them costs nothing. */
@@ -67,15 +86,19 @@ export type Status = Readonly<
 	Pick<
 		Session,
 		| "state"
+		| "level"
 		| "reason"
+		| "endings"
 		| "accepted"
 		| "delivered"
 		| "sent"
 		| "resent"
+		| "mayRepeat"
 		| "rejected"
 		| "oversized"
 		| "received"
 		| "unhandled"
+		| "skipped"
 		| "failures"
 		| "stray"
 		| "connections"
@@ -91,50 +114,67 @@ export class Client {
 	readonly status: Status;
 	private readonly session: Session;
 	private readonly link: Link;
+	/** The lowest protocol level, and the highest QoS. */
+	private readonly lowest: Level;
+	private readonly highest: QoS;
+	private readonly inbox: number;
 	private topics = 0;
 
 	/** Throws an Error that says what is wrong with the options. Allocates all memory that the client will use. */
 	constructor(options: ClientOptions) {
 		const { link, clientId, will, userName, password } = options;
-		const level = options.level === undefined ? 4 : options.level;
+		const fallback = typeof options.level === "object" && options.level !== null ? options.level : undefined;
+		const level = fallback ? 4 : options.level === undefined ? 4 : options.level;
 		const cleanSession = options.cleanSession === undefined ? true : options.cleanSession;
 		const keepAlive = whole(options.keepAlive, 60, 0, 65_535, "keepAlive (seconds)");
 		if (!link) fail("link is missing: new TcpLink({ host, port }) makes one");
-		if (level !== 3 && level !== 4) fail("level must be 3 (MQTT 3.1) or 4 (MQTT 3.1.1)");
+		if (level !== 3 && level !== 4) fail("level must be 3 (MQTT 3.1), 4 (MQTT 3.1.1) or a new Fallback()");
+		const lowest = fallback ? 3 : level;
 		if (password !== undefined && userName === undefined) fail("password needs a userName");
 		const id = text(link, clientId, "clientId");
-		if (id.length === 0 && (level === 3 || !cleanSession)) {
+		if (id.length === 0 && (lowest === 3 || !cleanSession)) {
 			fail("clientId may be empty only with cleanSession and level 4");
 		}
-		if (level === 3 && characters(id) > 23) fail("clientId is longer than the 23 characters of MQTT 3.1");
+		if (lowest === 3 && characters(id) > 23) fail("clientId is longer than the 23 characters of MQTT 3.1");
 		this.link = link;
+		this.inbox = whole(options.inbox, 256, 16, 65_536, "inbox (bytes)");
+		this.lowest = lowest;
+		this.highest = options.exactlyOnce ? 2 : 1;
+		const fields: ConnectFields = {
+			level,
+			cleanSession,
+			keepAlive,
+			clientId: id,
+			will: will && {
+				topic: checked(nameError, link, lowest, will.topic, "will.topic"),
+				payload: bytesOf(link, will.payload, "will.payload"),
+				qos: qosOf(will.qos, 2),
+				retain: will.retain === true,
+			},
+			userName: userName === undefined ? undefined : text(link, userName, "userName"),
+			password: password === undefined ? undefined : bytesOf(link, password, "password"),
+		};
+		const connect = connectPacket(fields);
+		fields.level = 3;
+		if (fallback) fallback.attach(connectPacket(fields));
 		this.session = new Session(link, {
 			level,
 			cleanSession,
 			keepAlive,
 			outbox: (whole(options.outbox, 1024, 64, 16_777_215, "outbox (bytes)") + 3) & ~3,
 			output: (whole(options.output, 256, 32, 65_536, "output (bytes)") + 3) & ~3,
-			inbox: (whole(options.inbox, 256, 16, 65_536, "inbox (bytes)") + 2 + 3) & ~3,
+			inbox: (this.inbox + 2 + 3) & ~3,
 			window: whole(options.window, 16, 1, 32_767, "window (messages)"),
 			timeout: 1000 * number(options.timeout, 10, 1, 3600, "timeout (seconds)"),
 			retryBase: 1000 * number(options.retryBase, 1, 0.01, 3600, "retryBase (seconds)"),
 			retryCap: 1000 * number(options.retryCap, 60, 0.01, 86_400, "retryCap (seconds)"),
-			connect: connectPacket({
-				level,
-				cleanSession,
-				keepAlive,
-				clientId: id,
-				will: will && {
-					topic: checked(nameError, text(link, will.topic, "will.topic"), "will.topic", will.topic),
-					payload: text(link, will.payload, "will.payload"),
-					qos: qosOf(will.qos, 2),
-					retain: will.retain === true,
-				},
-				userName: userName === undefined ? undefined : text(link, userName, "userName"),
-				password: password === undefined ? undefined : text(link, password, "password"),
-			}),
+			connect,
+			fallback,
+			exactlyOnce: options.exactlyOnce,
+			deferral: options.deferral,
 			onConnect: options.onConnect,
 			onDisconnect: options.onDisconnect,
+			onError: options.onError,
 		});
 		this.status = this.session;
 	}
@@ -143,28 +183,56 @@ export class Client {
 	 * A handle to publish to this topic name, for the life of the client; at most 256 of them.
 	 * Throws an Error that says what is wrong with the name (section 4.7) or the options.
 	 */
-	topic(name: string, options: TopicOptions = {}): Topic {
+	topic(name: string | Uint8Array, options: TopicOptions = {}): Topic {
 		if (this.topics === 256) fail("a client has at most 256 topics; keep a handle and use it again");
-		const bytes = checked(nameError, text(this.link, name, "topic"), "topic", name);
-		const qos = qosOf(options.qos, 1);
+		const bytes = checked(nameError, this.link, this.lowest, name, "topic");
+		const qos = qosOf(options.qos, this.highest);
 		const topic = new Topic(this.session, this.topics, field(bytes), qos, options.retain === true);
 		this.topics++;
-		this.session.addTopic(topic);
+		this.session.topics.push(topic);
 		return topic;
 	}
 
 	/**
 	 * Calls `handler` for each message whose topic matches `filter`, where `+` stands for one level and `#` for
-	 * all that follow (section 4.7). The broker is asked for this QoS at most; `granted` tells its answer.
-	 * A message at QoS 1 is acknowledged when its handlers have returned; not if one threw.
+	 * all that follow (section 4.7); where several filters match, each handler once, in the order of subscribing. The
+	 * broker is asked for this QoS at most; `granted` tells its answer.
+	 *
+	 * A message at QoS 1 or 2 is acknowledged when its handlers have returned; not if one threw: the broker then sends it
+	 * again after a reconnect, if it kept the session. QoS 2 needs the option `exactlyOnce`.
 	 * Throws an Error that says what is wrong with the filter.
 	 */
-	subscribe(filter: string, qos: 0 | 1, handler: Handler): Subscription {
-		const bytes = checked(filterError, text(this.link, filter, "filter"), "filter", filter);
-		if (typeof handler !== "function") fail("subscribe needs a handler");
-		const subscription = new Subscription(bytes, qosOf(qos, 1), handler);
-		this.session.addSubscription(subscription);
-		return subscription;
+	subscribe(filter: string | Uint8Array, qos: QoS, handler: Handler): Subscription {
+		return this.subscribeAll([{ filter, qos, handler }])[0];
+	}
+
+	/** As `subscribe` for each of these, 1 or more; the broker is asked with one SUBSCRIBE (section 3.8). */
+	subscribeAll(filters: readonly Filter[]): Subscription[] {
+		if (filters.length === 0) fail("subscribeAll needs at least one filter");
+		if (filters.length + 2 > this.inbox) {
+			fail(
+				`the SUBACK for ${filters.length} filters does not fit the inbox of ${this.inbox} bytes; ask in several calls`,
+			);
+		}
+		const made: Subscription[] = [];
+		for (let i = 0; i < filters.length; i++) {
+			const { filter, qos, handler } = filters[i];
+			const bytes = checked(filterError, this.link, this.lowest, filter, "filter");
+			if (typeof handler !== "function") fail("subscribe needs a handler");
+			made.push(new Subscription(bytes, qosOf(qos, this.highest), handler));
+		}
+		this.session.subscriptions.add(made);
+		this.session.wake();
+		return made.slice();
+	}
+
+	/**
+	 * Ends a subscription, or several with one UNSUBSCRIBE (section 3.10): from now on their handlers are not called, and
+	 * messages that still come are acknowledged and counted as `unhandled`. One that has ended already is left alone.
+	 */
+	unsubscribe(subscriptions: Subscription | readonly Subscription[]): void {
+		this.session.subscriptions.end(subscriptions instanceof Subscription ? [subscriptions] : subscriptions);
+		this.session.wake();
 	}
 
 	/** Connects, and from now on connects again whenever the link is lost. */
@@ -180,29 +248,41 @@ export class Client {
 
 function qosOf(qos: QoS | undefined, highest: QoS): QoS {
 	if (qos === undefined) return 0;
-	if ((qos !== 0 && qos !== 1 && qos !== 2) || qos > highest) fail(`qos must be 0 to ${highest}, not ${qos}`);
+	if (qos !== 0 && qos !== 1 && qos !== 2) fail(`qos must be 0, 1 or 2, not ${qos}`);
+	if (qos > highest) fail("qos 2 needs the client's option exactlyOnce: new ExactlyOnce()");
 	return qos;
 }
 
 /** A field's bytes: a text in UTF-8, or bytes as they are. At most 65,535 of them. */
-function text(link: Link, value: string | Uint8Array, name: string): Uint8Array {
-	if (typeof value !== "string" && !(value instanceof Uint8Array)) fail(`${name} must be a text, not ${String(value)}`);
-	const bytes = typeof value === "string" ? link.encode(value) : value;
-	if (bytes.length > Limit.FIELD) fail(`${name} has ${bytes.length} bytes; 65,535 is the most`);
-	if (typeof value === "string" && !wellFormed(bytes, 0, bytes.length, false)) {
-		fail(`${name} holds U+0000 or half of a surrogate pair`);
+function bytesOf(link: Link, value: string | Uint8Array, name: string): Uint8Array {
+	if (typeof value !== "string") {
+		if (!(value instanceof Uint8Array)) fail(`${name} must be a text, not ${String(value)}`);
+		if (value.length > Limit.FIELD) fail(`${name} has ${value.length} bytes; 65,535 is the most`);
+		return value;
 	}
+	return text(link, value, name);
+}
+
+/** The bytes of a text, which is given as such or in UTF-8. */
+function text(link: Link, value: string | Uint8Array, name: string): Uint8Array {
+	const bytes = bytesOf(link, typeof value === "string" ? link.encode(value) : value, name);
+	if (!wellFormed(bytes, 0, bytes.length, false))
+		fail(`${name} holds U+0000, half of a surrogate pair, or is not UTF-8`);
 	return bytes;
 }
 
+/** A topic name or filter in which `error` finds nothing wrong. */
 function checked(
 	error: (bytes: Uint8Array) => string | undefined,
-	bytes: Uint8Array,
+	link: Link,
+	lowest: Level,
+	value: string | Uint8Array,
 	name: string,
-	value: string,
 ): Uint8Array {
+	const bytes = text(link, value, name);
 	const problem = error(bytes);
-	if (problem) fail(`${name} "${value}" ${problem}`);
+	if (lowest === 3 && characters(bytes) > 32_767) fail(`${name} is longer than the 32,767 characters of MQTT 3.1`);
+	if (problem) fail(`${name} "${typeof value === "string" ? value : ""}" ${problem}`);
 	return bytes;
 }
 

@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 const RULES: [room: string, ...allowed: string[]][] = [
 	["src/wire", "src/wire"],
 	["src/memory", "src/memory", "src/wire"],
-	["src/session", "src/session", "src/memory", "src/wire", "src/host.ts"],
+	["src/session", "src/session", "src/memory", "src/wire", "src/host.ts", "src/check.ts"],
 	["src/host.ts"],
 	["src/check.ts"],
 	["src/client.ts", "src/session", "src/wire", "src/host.ts", "src/check.ts"],

@@ -48,11 +48,11 @@ export class TcpLink implements Link {
 	open(): void {
 		try {
 			// Some builds connect before this returns, and throw where there is nobody.
-			const socket = require("net").connect(this.options, onConnect);
+			const socket = require("net").connect(this.options, onWritable);
 			this.socket = socket;
 			socket.link = this;
 			socket.on("data", onData);
-			socket.on("drain", onDrain);
+			socket.on("drain", onWritable);
 			socket.on("end", onClose);
 			socket.on("error", onClose);
 			socket.on("close", onClose);
@@ -107,15 +107,11 @@ export class TcpLink implements Link {
 
 // Called with the socket as `this`; one set for all connections, without a cycle to be collected.
 
-function onConnect(this: EspruinoSocket): void {
-	(this.link as TcpLink).writable(this);
-}
-
 function onData(this: EspruinoSocket, text: string): void {
 	(this.link as TcpLink).received(this, text);
 }
 
-function onDrain(this: EspruinoSocket): void {
+function onWritable(this: EspruinoSocket): void {
 	(this.link as TcpLink).writable(this);
 }
 

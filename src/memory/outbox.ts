@@ -15,22 +15,28 @@
 export const RECORD_HEADER = 6;
 
 /** The length of a payload has two bytes. */
-const LONGEST_PAYLOAD = 65_535;
+export const LONGEST_PAYLOAD = 65_535;
 
-const enum Offset {
+/** Where the parts of a record stand, from its beginning. */
+export const enum Offset {
 	STATE = 2,
 	TOPIC = 3,
 	IDENTIFIER = 4,
 	IDENTIFIER_LOW = 5,
 }
 
-const enum RecordState {
+/** Where a message stands. The two of a PUBLISH that was sent are its QoS. */
+export const enum RecordState {
 	/** Never sent. */
 	WAITING = 0,
-	/** Sent at least once, and not acknowledged. */
-	SENT = 1,
-	/** Acknowledged, or sent at QoS 0: its bytes are free. */
-	RELEASED = 2,
+	/** Sent at QoS 1 at least once; PUBACK has not come. */
+	SENT_QOS_1 = 1,
+	/** Sent at QoS 2 at least once; PUBREC has not come. */
+	SENT_QOS_2 = 2,
+	/** PUBREC has come; PUBCOMP has not. */
+	RECEIVED = 3,
+	/** Acknowledged, or sent at QoS 0: its bytes are free, and its identifier is 0. */
+	RELEASED = 4,
 }
 
 export class Outbox {
@@ -43,26 +49,19 @@ export class Outbox {
 	cursor = 0;
 	/** Where the next record begins. */
 	tail = 0;
-	/** Of the record that `look` found: bytes of its payload, its topic handle, its identifier, */
+	/** Of the record that `look` found: bytes of its payload, its topic handle, its identifier, its state. */
 	length = 0;
 	topic = 0;
 	identifier = 0;
-	/** and whether it was sent before. */
-	again = false;
+	state: RecordState = RecordState.WAITING;
 	/** The oldest record. */
-	private head = 0;
+	head = 0;
 	/** Bytes of released records between the head and the tail. */
 	private holes = 0;
 
 	constructor(bytes: Uint8Array, size: number) {
 		this.bytes = bytes;
 		this.size = size;
-	}
-
-	/** The largest payload, in bytes. */
-	get capacity(): number {
-		const capacity = this.size - RECORD_HEADER;
-		return capacity < LONGEST_PAYLOAD ? capacity : LONGEST_PAYLOAD;
 	}
 
 	/** Bytes that records take. */
@@ -72,18 +71,20 @@ export class Outbox {
 
 	/**
 	 * Makes a record of the first `length` bytes of `payload`; false if there is no room for it. With an
-	 * identifier it counts as sent, which is only right while nothing waits; with 0 it waits.
+	 * identifier it counts as sent, which is only right while nothing waits, and `state` is its QoS; with 0 and
+	 * WAITING it waits.
 	 */
-	append(payload: Uint8Array, length: number, topic: number, identifier: number): boolean {
+	append(payload: Uint8Array, length: number, topic: number, identifier: number, state: RecordState): boolean {
 		let at = this.tail;
 		if (at + RECORD_HEADER + length > this.size || length > LONGEST_PAYLOAD) {
-			if (!this.makeRoom(RECORD_HEADER + length)) return false;
+			if (this.used + RECORD_HEADER + length > this.size || length > LONGEST_PAYLOAD) return false;
+			this.compact();
 			at = this.tail;
 		}
 		const bytes = this.bytes;
 		bytes[at] = length >> 8;
 		bytes[at + 1] = length;
-		bytes[at + Offset.STATE] = identifier === 0 ? RecordState.WAITING : RecordState.SENT;
+		bytes[at + Offset.STATE] = state;
 		bytes[at + Offset.TOPIC] = topic;
 		bytes[at + Offset.IDENTIFIER] = identifier >> 8;
 		bytes[at + Offset.IDENTIFIER_LOW] = identifier;
@@ -91,23 +92,18 @@ export class Outbox {
 		// What lies behind the tail is free: there is no harm in copying more than `length` bytes, and it is faster.
 		if (at + payload.length <= this.size) bytes.set(payload, at);
 		else for (let i = 0; i < length; i++) bytes[at + i] = payload[i];
-		this.tail = at + length;
+		at += length;
+		this.tail = at;
 		if (identifier !== 0) {
-			this.cursor = this.tail;
+			this.cursor = at;
 			this.inFlight++;
 		}
 		return true;
 	}
 
-	private makeRoom(need: number): boolean {
-		if (this.used + need > this.size || need > RECORD_HEADER + LONGEST_PAYLOAD) return false;
-		this.compact();
-		return true;
-	}
-
 	/**
-	 * Looks at the first record that waits and tells of it in `length`, `topic`, `identifier` and `again`; false
-	 * if none waits.
+	 * Looks at the first record that has not gone out on this connection and tells of it in `length`, `topic`,
+	 * `identifier` and `state`; false if there is none.
 	 */
 	look(): boolean {
 		const bytes = this.bytes;
@@ -118,7 +114,7 @@ export class Outbox {
 				this.cursor = at;
 				this.topic = bytes[at + Offset.TOPIC];
 				this.identifier = (bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER_LOW];
-				this.again = bytes[at + Offset.STATE] === RecordState.SENT;
+				this.state = bytes[at + Offset.STATE];
 				return true;
 			}
 			at += RECORD_HEADER + this.length;
@@ -135,49 +131,46 @@ export class Outbox {
 		this.bytes[at + 1] = identifier;
 	}
 
-	/** The record looked at has gone out: with an identifier it awaits its acknowledgement, without it is done with. */
-	sent(): void {
+	/** The record looked at has gone out and is in this state now; RELEASED at QoS 0. */
+	sent(state: RecordState): void {
 		const at = this.cursor;
 		this.cursor = at + RECORD_HEADER + this.length;
-		if (this.identifier === 0) this.release(at);
+		if (state === RecordState.RELEASED) this.release(at);
 		else {
-			this.bytes[at + Offset.STATE] = RecordState.SENT;
+			this.bytes[at + Offset.STATE] = state;
 			this.inFlight++;
 		}
 	}
 
-	/** Releases the record that is in flight under this identifier; false if there is none. */
-	acknowledge(identifier: number): boolean {
+	/** Releases the record that is in flight under this identifier and in this state; false if there is none. */
+	acknowledge(identifier: number, state: RecordState): boolean {
 		let at = this.head;
 		const bytes = this.bytes;
 		if (
-			this.holes === 0 &&
 			at < this.cursor &&
-			((bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER_LOW]) === identifier
+			((bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER_LOW]) === identifier &&
+			bytes[at + Offset.STATE] === state
 		) {
 			// The oldest one, as nearly always.
 			at += RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
 			if (at === this.tail) this.head = this.cursor = this.tail = 0;
-			else this.head = at;
+			else if (this.holes === 0) this.head = at;
+			else this.release(this.head);
 		} else {
 			at = this.find(identifier, this.cursor);
-			if (at === -1) return false;
+			if (at === -1 || bytes[at + Offset.STATE] !== state) return false;
 			this.release(at);
 		}
 		this.inFlight--;
 		return true;
 	}
 
-	/** Where the record stands that was sent under this identifier, before `end`; -1 if there is none. */
+	/** Where the record stands that has this identifier, before `end`; -1 if there is none. */
 	find(identifier: number, end: number): number {
 		const bytes = this.bytes;
 		let at = this.head;
 		while (at < end) {
-			if (
-				((bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER_LOW]) === identifier &&
-				bytes[at + Offset.STATE] === RecordState.SENT
-			)
-				return at;
+			if (((bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER_LOW]) === identifier) return at;
 			at += RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
 		}
 		return -1;
@@ -188,6 +181,7 @@ export class Outbox {
 		const size = RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
 		if (at !== this.head) {
 			bytes[at + Offset.STATE] = RecordState.RELEASED;
+			bytes[at + Offset.IDENTIFIER] = bytes[at + Offset.IDENTIFIER_LOW] = 0;
 			this.holes += size;
 			return;
 		}

@@ -10,16 +10,19 @@
  */
 
 import type { Alarm, Link, LinkOwner } from "../host.js";
-import { Outbox, RECORD_HEADER } from "../memory/outbox.js";
+import { LONGEST_PAYLOAD, Outbox, RECORD_HEADER, RecordState } from "../memory/outbox.js";
 import { DECIMAL_SIZE } from "../wire/decimal.js";
 import { Decoded, Decoder, type PacketReceiver } from "../wire/decode.js";
-import { lengthSize, setIdentifier, writeEmpty, writeLength, writePublish, writeReply } from "../wire/encode.js";
+import { lengthSize, writeEmpty, writeLength, writePublish, writeReply } from "../wire/encode.js";
 import type { Message } from "../wire/message.js";
-import { type Level, Limit, Packet, PublishFlag, SUBSCRIPTION_FAILED } from "../wire/packet.js";
-import { wellFormed } from "../wire/topic.js";
-import { Reason } from "./reason.js";
-import { type Subscription, WILDCARD } from "./subscription.js";
-import type { Topic } from "./topic.js";
+import { type Level, Limit, Packet, PublishFlag } from "../wire/packet.js";
+import { matches, wellFormed } from "../wire/topic.js";
+import type { Deferral } from "./deferral.js";
+import type { ExactlyOnce } from "./exactly-once.js";
+import type { Fallback } from "./fallback.js";
+import { REASONS, Reason } from "./reason.js";
+import { type Request, type Subscription, Subscriptions, WILDCARD } from "./subscription.js";
+import type { Streamed, Topic } from "./topic.js";
 
 export const enum State {
 	STOPPED = 0,
@@ -32,7 +35,7 @@ export const enum State {
 	CONNECTED = 4,
 }
 
-/** Replies (PUBACK) that wait while nothing can be sent. */
+/** Replies (PUBACK, PUBREC, PUBREL, PUBCOMP) that wait while nothing can be sent. */
 export const REPLIES = 32;
 
 export interface SessionOptions {
@@ -46,7 +49,7 @@ export interface SessionOptions {
 	output: number;
 	/** Bytes. */
 	inbox: number;
-	/** QoS 1 messages sent and not acknowledged at a time. */
+	/** Messages at QoS 1 and 2 sent and not acknowledged at a time. */
 	window: number;
 	/** Milliseconds for the link to open, and then for CONNACK. */
 	timeout: number;
@@ -55,30 +58,43 @@ export interface SessionOptions {
 	retryCap: number;
 	/** The CONNECT packet, whole. */
 	connect: Uint8Array;
+	/** What a firmware may do without. */
+	fallback?: Fallback | undefined;
+	exactlyOnce?: ExactlyOnce | undefined;
+	deferral?: Deferral | undefined;
 	onConnect?: ((sessionPresent: boolean) => void) | undefined;
 	onDisconnect?: ((reason: number) => void) | undefined;
+	onError?: ((error: unknown) => void) | undefined;
 }
 
 export class Session implements LinkOwner, PacketReceiver {
 	state: State = State.STOPPED;
-	/** Why the link was closed last. */
+	/** The protocol level of this connection, or of the next one. */
+	level: Level;
+	/** Why the link was closed last, */
 	reason: Reason = Reason.NONE;
+	/** and how often for each Reason. */
+	readonly endings = new Uint32Array(REASONS);
 	/** Messages that `publish` said true for. */
 	accepted = 0;
-	/** Messages at QoS 1 that the broker has acknowledged. */
+	/** Messages at QoS 1 and 2 that the broker has acknowledged. */
 	delivered = 0;
 	/** PUBLISH packets sent, resends included. */
 	sent = 0;
 	/** PUBLISH packets sent again, with DUP. */
 	resent = 0;
+	/** Of those, the ones that may reach a subscriber twice: at QoS 2, only where the broker has lost the session. */
+	mayRepeat = 0;
 	/** Messages that were not taken because the outbox had no room for them. */
 	rejected = 0;
 	/** Messages that were not taken because they are larger than the outbox. */
 	oversized = 0;
 	/** Messages handed to handlers. */
 	received = 0;
-	/** Messages that came in and were not handed over: no filter matched, or the topic did not fit the inbox. */
+	/** Messages that came in and were not handed over, since no filter matched, */
 	unhandled = 0;
+	/** or since their topic did not fit the inbox. */
+	skipped = 0;
 	/** Callbacks that threw. A message is not acknowledged then. */
 	failures = 0;
 	/** Acknowledgements for nothing that was in flight. */
@@ -93,13 +109,19 @@ export class Session implements LinkOwner, PacketReceiver {
 	private readonly link: Link;
 	private readonly alarm: Alarm;
 	private readonly decoder: Decoder;
-	private readonly topics: Topic[] = [];
-	private readonly subscriptions: Subscription[] = [];
+	readonly topics: Topic[] = [];
+	readonly subscriptions = new Subscriptions();
+	/** @internal The streams, each with the next one. */
+	streams: Streamed | undefined;
 	/** @internal The send memory: the outbox, then the output. */
 	readonly bytes: Uint8Array;
 	/** The receive memory in words. */
 	private readonly words: Uint32Array;
 	private readonly incoming: Uint8Array;
+	readonly deferral: Deferral | undefined;
+	readonly exactlyOnce: ExactlyOnce | undefined;
+	/** The CONNECT packet. */
+	private connect: Uint8Array;
 	/** @internal For a number's digits, and for the header of a PUBLISH that goes out in pieces. */
 	readonly scratch = new Uint8Array(DECIMAL_SIZE);
 	private readonly replies = new Uint8Array(4 * REPLIES);
@@ -115,21 +137,21 @@ export class Session implements LinkOwner, PacketReceiver {
 	private readonly output: number;
 	/** @internal */
 	end: number;
-	/** Bytes of the packet in hand that are in the output already; 0 between packets. */
-	private progress = 0;
-	/** Bytes still to pass over while a piece is written. */
-	private skip = 0;
-	/** The whole packet in hand, if it is not a record of the outbox. */
-	private packetInHand: Uint8Array | undefined;
+	/** @internal Bytes of the packet in hand that are in the output already; 0 between packets. */
+	progress = 0;
+	/** @internal Bytes still to pass over while a piece is written. */
+	skip = 0;
+	/** The packet in hand, if it is not a record of the outbox. */
+	private request: Request | undefined;
+	/** It is sent again, and says so. */
+	private again = false;
+	/** @internal A callback of a stream runs while the output is being filled. */
+	reading = false;
 	/** Bytes in `replies`. */
 	private replyBytes = 0;
 	private identifier = 0;
-	/** Subscriptions with a wildcard. */
-	private wildcards = 0;
-	/** Subscriptions that the broker has to be told of. */
-	private untold = 0;
-	/** Subscriptions whose SUBACK has not come. */
-	private asked = 0;
+	/** The broker still had our session when this connection began; at level 3, it may have had it. */
+	private kept = false;
 	/** Nothing was sent since the last look at the keep alive, */
 	private quiet = false;
 	/** or nothing was received. */
@@ -141,6 +163,12 @@ export class Session implements LinkOwner, PacketReceiver {
 	private threw = false;
 	/** The last wait before a reconnect, in milliseconds. */
 	private wait: number;
+	/**
+	 * Milliseconds from one look at the keep alive to the next: half of nine tenths of it. PINGREQ goes out after 0.45 to
+	 * 0.9 of it without a packet from us or without one from the broker, and 0.45 later a missing PINGRESP closes
+	 * the link (section 3.1.2.10). So a broker that has gone silent is noticed while we go on sending, too.
+	 */
+	private readonly interval: number;
 
 	constructor(link: Link, options: SessionOptions) {
 		link.attach(this, options.outbox, options.output, options.inbox);
@@ -154,21 +182,21 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.output = this.end = options.outbox;
 		this.window = options.window;
 		this.inbox = options.inbox;
-		this.decoder = new Decoder(this, incoming, options.inbox, options.level);
+		this.level = options.level;
+		this.connect = options.connect;
+		this.exactlyOnce = options.exactlyOnce;
+		this.deferral = options.deferral;
+		if (this.deferral) this.deferral.attach(this);
+		this.decoder = new Decoder(this, incoming, options.inbox);
 		this.words = new Uint32Array(incoming.buffer, 0, incoming.length >> 2);
 		this.wait = options.retryBase;
+		this.interval = options.keepAlive > 0 ? options.keepAlive * 450 : options.timeout;
 	}
 
 	// What the application asks for
 
-	addTopic(topic: Topic): void {
-		this.topics.push(topic);
-	}
-
-	addSubscription(subscription: Subscription): void {
-		this.subscriptions.push(subscription);
-		if (subscription.length === WILDCARD) this.wildcards++;
-		this.untold++;
+	/** There is something new to be sent: sends it, or lets it wait its turn. */
+	wake(): void {
 		this.clear = false;
 		this.pump();
 	}
@@ -190,15 +218,14 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	/** Puts a message into the outbox, behind what waits there. */
 	keep(topic: Topic, payload: Uint8Array, length: number): boolean {
-		if (!this.outbox.append(payload, length, topic.index, 0)) return this.refuse(length);
+		if (!this.outbox.append(payload, length, topic.index, 0, RecordState.WAITING)) return this.refuse(length);
 		this.accepted++;
-		this.clear = false;
-		this.pump();
+		this.wake();
 		return true;
 	}
 
 	refuse(length: number): boolean {
-		if (length > this.outbox.capacity) this.oversized++;
+		if (RECORD_HEADER + length > this.outbox.size || length > LONGEST_PAYLOAD) this.oversized++;
 		else this.rejected++;
 		return false;
 	}
@@ -209,7 +236,6 @@ export class Session implements LinkOwner, PacketReceiver {
 		if (this.state === State.OPENING) {
 			this.state = State.CONNECTING;
 			this.alarm.set(this.options.timeout);
-			this.packetInHand = this.options.connect;
 		}
 		this.pump();
 	}
@@ -218,7 +244,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		const at = this.inbox;
 		this.unheard = false;
 		const outcome = this.decoder.decode(at, at + length);
-		if (outcome === Decoded.MALFORMED) this.disconnect(Reason.MALFORMED_PACKET);
+		if (outcome >= Decoded.MALFORMED) this.disconnect(outcome as number);
 		if (!this.clear) this.pump();
 		else if (this.end !== this.output) this.flush();
 	}
@@ -251,26 +277,35 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.link.open();
 	}
 
-	/** Ends this connection, or the attempt at one, and waits for the next one. */
-	private disconnect(reason: Reason): void {
+	/** Ends this connection, or the attempt at one, and waits for the next one. Returns CLOSED. */
+	disconnect(reason: Reason): Decoded {
 		const state = this.state;
-		if (state === State.STOPPED || (state === State.WAITING && reason !== Reason.STOPPED)) return;
+		if (state === State.STOPPED || (state === State.WAITING && reason !== Reason.STOPPED)) return Decoded.CLOSED;
 		const options = this.options;
 		this.reason = reason;
-		if (reason === Reason.MALFORMED_PACKET || reason === Reason.UNEXPECTED_PACKET) this.violations++;
+		this.endings[reason]++;
+		if (reason >= Reason.UNEXPECTED_PACKET) this.violations++;
 		this.state = State.STOPPED;
 		this.clear = false;
 		this.end = this.output;
 		this.progress = this.replyBytes = 0;
-		this.packetInHand = undefined;
+		this.request = undefined;
 		this.decoder.reset();
+		if (this.deferral) this.deferral.reset();
 		this.link.close();
+		const { fallback } = options;
+		let refused = reason <= Reason.NOT_AUTHORIZED;
+		if (fallback && fallback.changes(reason, state === State.CONNECTING && reason === Reason.LINK_LOST)) {
+			this.level = fallback.level;
+			this.connect = fallback.exchange(this.connect);
+			refused = refused && !fallback.isFirst();
+		}
 		if (reason === Reason.STOPPED) this.alarm.set(-1);
 		else {
 			this.state = State.WAITING;
 			const random = this.link.clock.random();
 			const { retryBase, retryCap } = options;
-			if (reason <= Reason.NOT_AUTHORIZED) {
+			if (refused) {
 				// A refusal will not pass by itself: slowly, and not all boards at once.
 				this.wait = retryCap;
 				this.alarm.set(retryCap * (0.5 + random / 2));
@@ -282,35 +317,39 @@ export class Session implements LinkOwner, PacketReceiver {
 		}
 		try {
 			if (options.onDisconnect) options.onDisconnect(reason);
+		} catch (error) {
+			this.report(error);
+		}
+		return Decoded.CLOSED;
+	}
+
+	/** A callback threw. */
+	report(error: unknown): void {
+		this.failures++;
+		const { onError } = this.options;
+		try {
+			if (onError) onError(error);
 		} catch {
 			this.failures++;
 		}
 	}
 
-	/**
-	 * Half of nine tenths of the keep alive: PINGREQ goes out after 0.45 to 0.9 of it without a packet from us
-	 * or without one from the broker, and 0.45 later a missing PINGRESP closes the link (section 3.1.2.10). So a
-	 * broker that has gone silent is noticed while we go on sending, too.
-	 */
-	private checkInterval(): number {
-		return this.options.keepAlive > 0 ? this.options.keepAlive * 450 : this.options.timeout;
-	}
-
 	/** What was missing at the last look and still is ends the connection. */
 	private checkAlive(): void {
 		let missing: Reason = Reason.NONE;
+		const between = this.end === this.output && this.progress === 0;
 		if (this.pinged) missing = Reason.PINGRESP_TIMEOUT;
-		else if (this.quiet && this.end !== this.output) missing = Reason.WRITE_TIMEOUT;
-		else if (this.asked !== 0) missing = Reason.SUBACK_TIMEOUT;
+		else if (this.quiet && !between) missing = Reason.WRITE_TIMEOUT;
+		else if (between && this.subscriptions.unanswered !== 0) missing = Reason.SUBACK_TIMEOUT;
 		if (missing !== Reason.NONE && missing === this.missing) {
 			this.disconnect(missing);
 			return;
 		}
 		this.missing = missing;
 		this.wait = this.options.retryBase; // the link has been up for a while
-		this.alarm.set(this.checkInterval());
+		this.alarm.set(this.interval);
 		const silent = this.quiet || this.unheard;
-		if (silent && missing === Reason.NONE && this.end === this.output && this.options.keepAlive !== 0) {
+		if (silent && missing === Reason.NONE && between && this.options.keepAlive !== 0) {
 			this.pinged = true;
 			this.missing = Reason.PINGRESP_TIMEOUT;
 			this.end = writeEmpty(this.bytes, this.end, Packet.PINGREQ);
@@ -321,126 +360,133 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	// What comes in
 
+	/** PUBACK. */
 	acknowledged(identifier: number): Decoded {
-		if (this.state !== State.CONNECTED) return this.violation(Reason.UNEXPECTED_PACKET);
-		if (this.outbox.acknowledge(identifier)) this.delivered++;
-		else this.stray++;
-		return Decoded.MORE;
+		if (this.state !== State.CONNECTED) return this.disconnect(Reason.UNEXPECTED_PACKET);
+		if (!this.outbox.acknowledge(identifier, RecordState.SENT_QOS_1)) {
+			this.stray++;
+			return Decoded.MORE;
+		}
+		this.delivered++;
+		return this.streams ? this.streams.released(identifier) : Decoded.MORE;
 	}
 
 	packet(header: number, at: number, end: number): Decoded {
 		const bytes = this.incoming;
 		const code = bytes[at + 1];
 		const identifier = (bytes[at] << 8) | code;
-		if (this.state !== State.CONNECTED) return this.answered(header, bytes[at], code);
-		switch (header & 0xf0) {
+		const packet = header & 0xf0;
+		const { exactlyOnce } = this;
+		if (this.state !== State.CONNECTED) return this.answered(packet, bytes[at], code);
+		switch (packet) {
 			case Packet.PUBACK: // with flags, which level 3 leaves open
 				return this.acknowledged(identifier);
 			case Packet.PINGRESP:
 				this.pinged = false;
 				return Decoded.MORE;
 			case Packet.SUBACK:
-				return this.subscribed(identifier, bytes[at + 2], end - at);
+			case Packet.UNSUBACK: {
+				const outcome = this.subscriptions.answer(packet === Packet.SUBACK, identifier, bytes, at + 2, end);
+				if (outcome !== Decoded.CLOSED) {
+					this.missing = Reason.NONE;
+					return outcome;
+				}
+				break;
+			}
 			case Packet.CONNACK:
-				return this.violation(Reason.UNEXPECTED_PACKET);
-			case Packet.PUBREL & 0xf0:
-				this.stray++;
-				return this.reply(Packet.PUBCOMP, identifier);
+				return this.disconnect(Reason.UNEXPECTED_PACKET);
 			default:
-				this.stray++;
-				return Decoded.MORE;
+				if (exactlyOnce) return exactlyOnce.packet(this, packet, identifier);
 		}
+		this.stray++;
+		return packet === (Packet.PUBREL & 0xf0) ? this.reply(Packet.PUBCOMP, identifier) : Decoded.MORE;
 	}
 
 	/** The first packet of a connection: CONNACK, or something that must not be (section 3.2). */
-	private answered(header: number, flags: number, code: number): Decoded {
-		const { level, cleanSession, onConnect } = this.options;
-		if ((header & 0xf0) !== Packet.CONNACK) return this.violation(Reason.UNEXPECTED_PACKET);
-		if (code > Reason.NOT_AUTHORIZED || (level === 4 && flags > 1)) return Decoded.MALFORMED;
-		if (code !== 0) return this.violation(code);
-		const sessionPresent = level === 4 && flags === 1;
-		if (sessionPresent && cleanSession) return this.violation(Reason.UNEXPECTED_PACKET); // [MQTT-3.2.2-1]
+	private answered(packet: number, flags: number, code: number): Decoded {
+		const { level } = this;
+		const { cleanSession, onConnect, fallback } = this.options;
+		if (packet !== Packet.CONNACK) return this.disconnect(Reason.UNEXPECTED_PACKET);
+		if (code > Reason.NOT_AUTHORIZED || (level === 4 && flags > 1)) return Decoded.MALFORMED_CODE;
+		if (code !== 0) return this.disconnect(code);
+		const present = level === 4 && flags === 1;
+		// [MQTT-3.2.2-1]; and nobody accepts a CONNECT that is not out yet.
+		if ((present && cleanSession) || this.progress < this.connect.length) {
+			return this.disconnect(Reason.UNEXPECTED_PACKET);
+		}
+		this.kept = level === 4 ? present : !cleanSession;
 		this.state = State.CONNECTED;
 		this.connections++;
+		this.progress = 0;
 		this.pinged = this.threw = false;
 		this.quiet = true; // since CONNECT
 		this.missing = Reason.NONE;
-		this.alarm.set(this.checkInterval());
+		this.alarm.set(this.interval);
 		this.outbox.rewind();
-		this.untold = this.asked = 0;
-		const { subscriptions } = this;
-		for (let i = 0; i < subscriptions.length; i++) {
-			const subscription = subscriptions[i];
-			subscription.identifier = 0;
-			subscription.told = sessionPresent && subscription.granted !== -1;
-			if (subscription.told) continue;
-			subscription.granted = -1;
-			this.untold++;
-		}
+		this.subscriptions.renew(this.kept, present);
+		if (this.exactlyOnce) this.exactlyOnce.renew(this.outbox, this.kept);
+		if (this.deferral) this.deferral.reset();
+		if (fallback) fallback.accepted();
 		try {
-			if (onConnect) onConnect(sessionPresent);
-		} catch {
-			this.failures++;
+			if (onConnect) onConnect(present);
+		} catch (error) {
+			this.report(error);
 		}
-		return this.state === State.CONNECTED ? Decoded.MORE : Decoded.CLOSED;
+		return this.goesOn();
 	}
 
-	private violation(reason: Reason): Decoded {
-		this.disconnect(reason);
-		return Decoded.CLOSED;
-	}
-
-	private subscribed(identifier: number, code: number, length: number): Decoded {
-		const subscriptions = this.subscriptions;
-		for (let i = 0; i < subscriptions.length; i++) {
-			const subscription = subscriptions[i];
-			if (identifier === 0 || subscription.identifier !== identifier) continue;
-			if (length !== 3 || (code > 2 && code !== SUBSCRIPTION_FAILED)) return Decoded.MALFORMED;
-			subscription.identifier = 0;
-			subscription.granted = code;
-			this.missing = Reason.NONE;
-			this.asked--;
-			return Decoded.MORE;
-		}
-		this.stray++;
-		return Decoded.MORE;
-	}
-
-	/** To every handler whose filter matches; acknowledged once they have returned (section 4.3.2). */
+	/** To every handler whose filter matches; acknowledged once they have returned (section 4.3). */
 	message(message: Message): Decoded {
 		const qos = message.header & 6;
-		// QoS 2 was never asked for.
-		if (this.state !== State.CONNECTED || qos === 4) return this.violation(Reason.UNEXPECTED_PACKET);
-		// A filter without wildcards is legal itself, and so is what equals it.
-		if (this.wildcards !== 0 && !this.nameIsLegal(message)) return Decoded.MALFORMED;
+		if (this.state !== State.CONNECTED) return this.disconnect(Reason.UNEXPECTED_PACKET);
+		if (qos === 4) {
+			if (!this.exactlyOnce) return this.disconnect(Reason.UNEXPECTED_PACKET); // nobody asked for it
+			if (!this.exactlyOnce.admits(this, message)) return this.goesOn();
+		}
 		const subscriptions = this.subscriptions;
-		const count = subscriptions.length; // a handler may subscribe
+		// A filter without wildcards is legal itself, and so is what equals it.
+		if (subscriptions.wildcards !== 0 && !this.nameIsLegal(message)) return Decoded.MALFORMED_TOPIC;
+		const list = subscriptions.list;
+		const count = list.length; // a handler may subscribe
 		let handled = false;
 		const length = message.topicEnd - message.topicStart;
 		let subscription: Subscription;
 		for (let i = 0; i < count; i++) {
-			subscription = subscriptions[i];
+			subscription = list[i];
 			if (subscription.length === length) {
 				if (!subscription.equals(message, this.words)) continue;
-			} else if (subscription.length !== WILDCARD || !subscription.matches(message)) continue;
+			} else if (
+				subscription.length !== WILDCARD ||
+				!matches(subscription.filter, message.bytes, message.topicStart, message.topicEnd)
+			) {
+				continue;
+			}
 			handled = true;
 			try {
 				subscription.handler(message);
-			} catch {
+			} catch (error) {
 				this.threw = true;
+				this.report(error);
 			}
 			if (this.state !== State.CONNECTED) return Decoded.CLOSED;
 		}
-		if (!handled && !this.nameIsLegal(message)) return Decoded.MALFORMED;
+		if (!handled && !this.nameIsLegal(message)) return Decoded.MALFORMED_TOPIC;
 		if (message.remaining !== 0) return Decoded.MORE;
 		if (handled) this.received++;
 		else this.unhandled++;
 		if (this.threw) {
 			this.threw = false;
-			this.failures++;
+			if (this.deferral) this.deferral.release();
 			return Decoded.MORE;
 		}
-		return qos === 0 ? Decoded.MORE : this.reply(Packet.PUBACK, message.identifier);
+		if (qos === 0) return Decoded.MORE;
+		if (this.deferral) return this.deferral.answer(message);
+		return qos === 2 ? this.reply(Packet.PUBACK, message.identifier) : this.answer(2, message.identifier);
+	}
+
+	/** MORE, or CLOSED if a callback or a violation has ended the connection. */
+	goesOn(): Decoded {
+		return this.state === State.CONNECTED ? Decoded.MORE : Decoded.CLOSED;
 	}
 
 	private nameIsLegal(message: Message): boolean {
@@ -448,17 +494,29 @@ export class Session implements LinkOwner, PacketReceiver {
 	}
 
 	/** The topic name did not fit the inbox: nobody gets the message, but the broker gets its answer ([MQTT-4.5.0-2]). */
-	skipped(message: Message): Decoded {
-		if (this.state !== State.CONNECTED || (message.header & 6) === 4) return this.violation(Reason.UNEXPECTED_PACKET);
-		this.unhandled++;
-		return (message.header & 6) === 0 ? Decoded.MORE : this.reply(Packet.PUBACK, message.identifier);
+	passBy(message: Message): Decoded {
+		if (this.state !== State.CONNECTED) return this.disconnect(Reason.UNEXPECTED_PACKET);
+		const qos = (message.header & 6) >> 1;
+		if (qos === 2) {
+			if (!this.exactlyOnce) return this.disconnect(Reason.UNEXPECTED_PACKET);
+			if (!this.exactlyOnce.admits(this, message)) return this.goesOn();
+		}
+		this.skipped++;
+		if (qos === 0) return Decoded.MORE;
+		return this.deferral ? this.deferral.answer(message) : this.answer(qos, message.identifier);
+	}
+
+	/** Acknowledges a message: PUBACK, or PUBREC. */
+	answer(qos: number, identifier: number): Decoded {
+		if (qos === 2 && this.exactlyOnce) return this.exactlyOnce.accept(this, identifier);
+		return this.reply(Packet.PUBACK, identifier);
 	}
 
 	// What goes out
 
 	/** Fills the output and sends it, for as long as there is something to send and room for it. */
-	private pump(): void {
-		if (this.state < State.CONNECTING) return;
+	pump(): void {
+		if (this.state < State.CONNECTING || this.reading) return;
 		do this.clear = this.fill();
 		while (this.flush() && !this.clear);
 	}
@@ -476,70 +534,77 @@ export class Session implements LinkOwner, PacketReceiver {
 	}
 
 	/**
-	 * Puts into the output what is to be sent next: the packet in hand, replies, subscriptions, then
-	 * records of the outbox. True if nothing is left.
+	 * Puts into the output what is to be sent next: CONNECT; then replies, SUBSCRIBE and UNSUBSCRIBE, records of the
+	 * outbox. True if nothing is left.
 	 */
 	private fill(): boolean {
 		const outbox = this.outbox;
-		for (;;) {
-			if (this.packetInHand) {
-				this.skip = this.progress;
-				this.put(this.packetInHand, 0, this.packetInHand.length);
-				if (this.progress < this.packetInHand.length) return false;
-				this.packetInHand = undefined;
-				this.progress = 0;
-			}
-			if (this.state !== State.CONNECTED) return false;
+		while (this.state === State.CONNECTED) {
 			if (this.progress === 0) {
 				if (this.replyBytes !== 0 && !this.putReplies()) return false;
-				if (this.untold !== 0) {
-					this.subscribe();
-					continue;
-				}
-				if (!outbox.look()) return outbox.inFlight < this.window;
+				this.request = this.subscriptions.unanswered === 0 ? undefined : this.subscriptions.next();
+				if (!this.request && !outbox.look()) return outbox.inFlight < this.window;
 			}
-			if (!this.putRecord()) return false;
+			if (!(this.request ? this.putRequest(this.request) : this.putRecord())) return false;
 		}
+		if (this.state === State.CONNECTING) {
+			this.skip = this.progress;
+			this.put(this.connect, 0, this.connect.length);
+		}
+		return false;
 	}
 
-	/** Takes a subscription in hand that the broker has to be told of. */
-	private subscribe(): void {
-		const subscriptions = this.subscriptions;
-		for (let i = 0; i < subscriptions.length; i++) {
-			const subscription = subscriptions[i];
-			if (subscription.told) continue;
-			subscription.told = true;
-			subscription.identifier = this.nextIdentifier();
-			setIdentifier(subscription.packet, subscription.identifier);
-			this.packetInHand = subscription.packet;
-			this.untold--;
-			this.asked++;
-			return;
+	/** Puts a SUBSCRIBE or UNSUBSCRIBE into the output; false if it is not all there yet. */
+	private putRequest(request: Request): boolean {
+		const { scratch } = this;
+		const { members, packet } = request;
+		// A UNSUBSCRIBE has no QoS behind its filters.
+		const trim = packet === Packet.SUBSCRIBE ? 0 : 1;
+		let remaining = 2;
+		for (let i = 0; i < members.length; i++) remaining += members[i].entry.length - trim;
+		if (this.progress === 0) {
+			// Sent before, in the same session: level 3 calls that a redelivery (3.1, section 3.8).
+			this.again = request.identifier !== 0 && this.level === 3;
+			if (request.identifier === 0) request.identifier = this.nextIdentifier();
 		}
+		scratch[0] = this.again ? packet | PublishFlag.DUP : packet;
+		const head = writeLength(scratch, 1, remaining);
+		scratch[head] = request.identifier >> 8;
+		scratch[head + 1] = request.identifier;
+		this.skip = this.progress;
+		this.put(scratch, 0, head + 2);
+		for (let i = 0; i < members.length; i++) this.put(members[i].entry, 0, members[i].entry.length - trim);
+		if (this.progress < head + remaining) return false;
+		this.progress = 0;
+		request.told = true;
+		return true;
 	}
 
 	/** Puts the record that the outbox has looked at into the output; false if it is not all there yet. */
 	private putRecord(): boolean {
 		const { outbox, bytes } = this;
-		const { length, again } = outbox;
+		const { state } = outbox;
+		if (state === RecordState.RECEIVED) return (this.exactlyOnce as ExactlyOnce).putRelease(this);
 		const topic = this.topics[outbox.topic];
-		const { name } = topic;
+		const { name, qos, stream } = topic;
+		const again = state !== RecordState.WAITING;
+		const length = stream ? stream.length : outbox.length;
 		const payload = outbox.cursor + RECORD_HEADER;
 		const header = again ? topic.header | PublishFlag.DUP : topic.header; // [MQTT-3.3.1-1]
 		let remaining = name.length + length;
-		if (topic.qos !== 0) {
+		if (qos !== 0) {
 			if (this.progress === 0 && outbox.inFlight >= this.window) return false;
 			remaining += 2;
 			if (!again && this.progress === 0) outbox.identify(this.nextIdentifier());
 		}
 		const { identifier } = outbox;
 		const size = 1 + lengthSize(remaining) + remaining;
-		if (this.progress === 0 && this.end + size <= bytes.length) {
+		if (this.progress === 0 && this.end + size <= bytes.length && !stream) {
 			const at = writePublish(bytes, this.end, header, name, identifier, length);
 			bytes.copyWithin(at, payload, payload + length);
 			this.end = at + length;
 		} else {
-			if (this.output + size <= bytes.length) return false;
+			if (this.output + size <= bytes.length && !stream) return false;
 			// Larger than the output: in pieces, of which this is one.
 			const { scratch } = this;
 			scratch[0] = header;
@@ -550,13 +615,16 @@ export class Session implements LinkOwner, PacketReceiver {
 			this.put(scratch, 0, head);
 			this.put(name, 0, name.length);
 			if (identifier !== 0) this.put(scratch, head, 2);
-			this.put(undefined, payload, length);
+			if (stream) stream.put();
+			else this.put(undefined, payload, length);
 			if (this.progress < size) return false;
 			this.progress = 0;
 		}
 		this.sent++;
 		if (again) this.resent++;
-		outbox.sent();
+		if (again && !(qos === 2 && this.kept)) this.mayRepeat++;
+		outbox.sent(qos === 0 ? RecordState.RELEASED : (qos as number));
+		if (stream) stream.sent(identifier);
 		return true;
 	}
 
@@ -582,11 +650,14 @@ export class Session implements LinkOwner, PacketReceiver {
 	}
 
 	/** Answers a packet: at once, or as soon as the packet in hand is out. */
-	private reply(packet: Packet, identifier: number): Decoded {
+	reply(packet: Packet, identifier: number): Decoded {
 		if (this.progress === 0 && this.replyBytes === 0 && this.end + 4 <= this.bytes.length) {
 			this.end = writeReply(this.bytes, this.end, packet, identifier);
 		} else {
-			if (this.replyBytes === this.replies.length) return this.violation(Reason.REPLY_OVERFLOW);
+			// Within one piece of what comes in there may be more to answer than the output holds.
+			if (this.replyBytes === this.replies.length) this.pump();
+			if (this.state !== State.CONNECTED) return Decoded.CLOSED;
+			if (this.replyBytes === this.replies.length) return this.disconnect(Reason.REPLY_OVERFLOW);
 			this.replyBytes = writeReply(this.replies, this.replyBytes, packet, identifier);
 			this.clear = false;
 		}
@@ -610,14 +681,8 @@ export class Session implements LinkOwner, PacketReceiver {
 		do this.identifier = this.identifier < Limit.IDENTIFIER ? this.identifier + 1 : 1;
 		while (
 			(this.outbox.tail !== 0 && this.outbox.find(this.identifier, this.outbox.tail) !== -1) ||
-			(this.asked !== 0 && this.isAsked(this.identifier))
+			(this.subscriptions.unanswered !== 0 && this.subscriptions.uses(this.identifier))
 		);
 		return this.identifier;
-	}
-
-	private isAsked(identifier: number): boolean {
-		const subscriptions = this.subscriptions;
-		for (let i = 0; i < subscriptions.length; i++) if (subscriptions[i].identifier === identifier) return true;
-		return false;
 	}
 }

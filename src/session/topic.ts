@@ -1,8 +1,28 @@
 /** A topic name to publish to, checked and encoded once: the topic handle. */
+import type { RecordState } from "../memory/outbox.js";
 import { writeDecimal } from "../wire/decimal.js";
+import type { Decoded } from "../wire/decode.js";
 import { publishHeader, writeLength } from "../wire/encode.js";
 import type { QoS } from "../wire/packet.js";
 import type { Session } from "./session.js";
+
+export interface TopicOptions {
+	/**
+	 * 0 (the default): sent once and forgotten. 1: kept until the broker has acknowledged it. 2: kept until the broker has
+	 * completed it, which publishes it once; needs the client's option `exactlyOnce`.
+	 */
+	qos?: QoS;
+	/** The broker keeps the last message for later subscribers; one of zero bytes clears it (section 3.3.1.3). Default false. */
+	retain?: boolean;
+}
+
+/** A topic whose payloads do not stand in the outbox: see stream.ts. */
+export interface Streamed {
+	readonly length: number;
+	put(): void;
+	sent(identifier: number): void;
+	released(identifier: number): Decoded;
+}
 
 export class Topic {
 	/** @internal The name with its length in front, as PUBLISH holds it. */
@@ -14,7 +34,10 @@ export class Topic {
 	readonly index: number;
 	/** The most bytes of its PUBLISH in front of the payload. */
 	private readonly head: number;
-	private readonly session: Session;
+	/** @internal */
+	readonly session: Session;
+	/** @internal Where its payloads come from, if not from the outbox. */
+	stream: Streamed | undefined;
 
 	constructor(session: Session, index: number, name: Uint8Array, qos: QoS, retain: boolean) {
 		this.session = session;
@@ -28,7 +51,7 @@ export class Topic {
 	/**
 	 * Publishes the first `length` bytes of `payload`, or all of them; they are copied before this returns.
 	 *
-	 * True is a promise at QoS 1: the message stays in the outbox until the broker has acknowledged it. At
+	 * True is a promise at QoS 1 and 2: the message stays in the outbox until the broker has acknowledged it. At
 	 * QoS 0 it means that the message was sent or waits to be. False: the outbox has no room for it, now
 	 * (`status.rejected`) or ever (`status.oversized`), or `payload` is not that long. Never throws, and works
 	 * without a connection.
@@ -46,9 +69,10 @@ export class Topic {
 		let remaining = this.name.length + length;
 		let identifier = 0;
 		if (this.qos !== 0) {
-			const { outbox } = session;
+			const outbox = session.outbox;
 			identifier = session.nextIdentifier();
-			if (!outbox.append(payload, length, this.index, identifier)) return session.refuse(length);
+			if (!outbox.append(payload, length, this.index, identifier, this.qos as RecordState))
+				return session.refuse(length);
 			if (outbox.inFlight >= session.window) session.clear = false;
 			remaining += 2;
 		}

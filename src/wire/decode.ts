@@ -7,17 +7,33 @@
  */
 import { Message } from "./message.js";
 import { type Level, Packet, PublishFlag } from "./packet.js";
+import { wellFormed } from "./topic.js";
 
 /** What a receiver answers, and the decoder passes on: 0 to go on, anything else to stop. */
 export const enum Decoded {
 	MORE = 0,
-	/** The bytes break the format: the link must be closed ([MQTT-4.8.0-1]). */
-	MALFORMED = 1,
 	/** The receiver closed the link: what follows is void. */
-	CLOSED = 2,
+	CLOSED = 1,
+	/** From here on: the bytes break the format, and the link must be closed ([MQTT-4.8.0-1]). */
+	MALFORMED = 18,
+	/** A packet type that no broker sends. */
+	MALFORMED_TYPE = MALFORMED,
+	/** Reserved bits of the first byte ([MQTT-2.2.2-2]). */
+	MALFORMED_FLAGS = 19,
+	/** A remaining length of more than four bytes, or one that does not fit what the packet holds. */
+	MALFORMED_LENGTH = 20,
+	/** QoS 3, or DUP at QoS 0 ([MQTT-3.3.1-4], [MQTT-3.3.1-2]). */
+	MALFORMED_QOS = 21,
+	/** Packet identifier 0 ([MQTT-2.3.1-1]). */
+	MALFORMED_IDENTIFIER = 22,
+	/** A topic name that is empty, ill-formed UTF-8, or holds U+0000 or a wildcard. */
+	MALFORMED_TOPIC = 23,
+	/** A return code that there is not, or not as many as were asked for ([MQTT-3.9.3-2]). */
+	MALFORMED_CODE = 24,
 }
 
 export interface PacketReceiver {
+	readonly level: Level;
 	/** A PUBACK. */
 	acknowledged(identifier: number): Decoded;
 	/** A whole packet other than PUBLISH and PUBACK; its body is `bytes[at]` up to `bytes[end]` of the decoder's memory. */
@@ -25,14 +41,13 @@ export interface PacketReceiver {
 	/** A PUBLISH, or a part of one. Its topic name has not been checked yet. */
 	message(message: Message): Decoded;
 	/** A PUBLISH whose topic name does not fit the inbox has passed by; of the message only header and identifier are set. */
-	skipped(message: Message): Decoded;
+	passBy(message: Message): Decoded;
 }
 
 export class Decoder {
 	private readonly message: Message;
 	private readonly receiver: PacketReceiver;
 	private readonly bytes: Uint8Array;
-	private readonly level: Level;
 	/** Where the inbox ends. */
 	private readonly inbox: number;
 	/** The largest body that may be handed over where it was received, if one byte tells its length. */
@@ -53,10 +68,9 @@ export class Decoder {
 	private next = 0;
 
 	/** The inbox is `bytes[0]` up to `bytes[inbox]`, at least 16 bytes. */
-	constructor(receiver: PacketReceiver, bytes: Uint8Array, inbox: number, level: Level) {
+	constructor(receiver: PacketReceiver, bytes: Uint8Array, inbox: number) {
 		this.receiver = receiver;
 		this.bytes = bytes;
-		this.level = level;
 		this.inbox = inbox;
 		this.short = inbox - INBOX_START < 127 ? inbox - INBOX_START : 127;
 		this.message = new Message(bytes);
@@ -73,58 +87,59 @@ export class Decoder {
 		const message = this.message;
 		let header: number;
 		let body: number;
+		let next: number;
 		let outcome: Decoded;
 		while (at < end) {
 			body = at + 2;
-			if (this.header === 0 && bytes[at + 1] <= this.short && body + bytes[at + 1] <= end) {
+			next = bytes[at + 1];
+			if (this.header === 0 && next <= this.short && body + next <= end) {
 				// The two-byte path: a short packet that has arrived whole.
 				header = bytes[at];
-				at = body + bytes[at + 1];
-				this.next = at;
+				at = next += body;
 			} else {
 				at = this.assemble(at, end);
-				if (at === -1) return Decoded.MALFORMED;
+				if (at < 0) return -at;
 				body = this.body;
 				if (body === -1) return Decoded.MORE;
 				header = this.header;
+				next = this.next;
+				if ((header & 0xf0) !== Packet.PUBLISH) this.header = 0;
 			}
 			if ((header & 0xf0) === Packet.PUBLISH) {
 				message.header = header;
 				message.topicStart = body + 2;
 				body += 2 + ((bytes[body] << 8) | bytes[body + 1]);
 				message.topicEnd = body;
-				if ((header & 14) !== 0) body = this.identify(header, body);
+				if ((header & 14) !== 0) body = this.identify(header, body, next);
 				message.payloadStart = body;
-				message.payloadEnd = this.next;
-				if (this.header === 0 && body <= this.next && body !== -1) outcome = this.receiver.message(message);
-				else outcome = this.part(body);
-			} else if (header === Packet.PUBACK && this.next - body === 2) {
-				this.header = 0;
+				message.payloadEnd = next;
+				if (this.header === 0 && body <= next && body >= 0) outcome = this.receiver.message(message);
+				else outcome = this.part(body, next);
+			} else if (header === Packet.PUBACK && next - body === 2) {
 				outcome = this.receiver.acknowledged((bytes[body] << 8) | bytes[body + 1]);
 			} else {
-				if (!admissible(header, this.next - body, this.level)) return Decoded.MALFORMED;
-				this.header = 0;
-				outcome = this.receiver.packet(header, body, this.next);
+				outcome = fault(header, next - body, this.receiver.level);
+				if (outcome === Decoded.MORE) outcome = this.receiver.packet(header, body, next);
 			}
 			if (outcome !== Decoded.MORE) return outcome;
 		}
 		return Decoded.MORE;
 	}
 
-	/** Reads the identifier at `at`; returns where the payload begins, -1 if the header is not allowed. */
-	private identify(header: number, at: number): number {
+	/** Reads the identifier at `at`; returns where the payload begins, or minus what is wrong with the header. */
+	private identify(header: number, at: number, end: number): number {
 		const qos = header & 6;
-		if (qos === 6 || (qos === 0 && (header & PublishFlag.DUP) !== 0)) return -1; // [MQTT-3.3.1-4], [MQTT-3.3.1-2]
-		if (qos === 0) return at;
+		if (qos === 0) return (header & PublishFlag.DUP) === 0 ? at : -Decoded.MALFORMED_QOS;
+		if (qos === 6) return -Decoded.MALFORMED_QOS;
 		const identifier = (this.bytes[at] << 8) | this.bytes[at + 1];
 		this.message.identifier = identifier;
 		at += 2;
-		return identifier === 0 && at <= this.next ? -1 : at;
+		return identifier === 0 && at <= end ? -Decoded.MALFORMED_IDENTIFIER : at;
 	}
 
 	/**
 	 * Takes bytes of a packet that has more than the two-byte header, or is not all here. Returns where it
-	 * stopped, or -1 if the bytes break the format; `body` is where a body, or a part of one that fills the
+	 * stopped, or minus what is wrong; `body` is where a body, or a part of one that fills the
 	 * inbox, stands, and -1 if it takes more bytes.
 	 */
 	private assemble(at: number, end: number): number {
@@ -132,7 +147,7 @@ export class Decoder {
 		this.body = -1;
 		if (this.header === 0) {
 			this.header = bytes[at++];
-			if (this.header < Packet.CONNACK) return -1;
+			if (this.header < Packet.CONNACK) return -Decoded.MALFORMED_TYPE;
 			this.left = this.offset = 0;
 			this.weight = 1;
 			this.filled = INBOX_START;
@@ -142,7 +157,7 @@ export class Decoder {
 			const byte = bytes[at++];
 			this.left += (byte & 127) * this.weight;
 			if (byte < 128) this.weight = 0;
-			else if (this.weight === 2_097_152) return -1;
+			else if (this.weight === 2_097_152) return -Decoded.MALFORMED_LENGTH;
 			else this.weight *= 128;
 		}
 		const left = this.left;
@@ -150,7 +165,7 @@ export class Decoder {
 		const limit = this.inbox;
 		if (filled === INBOX_START) {
 			const large = left > limit - INBOX_START;
-			if (large && (this.header & 0xf0) !== Packet.PUBLISH) return -1;
+			if (large && (this.header & 0xf0) !== Packet.PUBLISH) return -Decoded.MALFORMED_LENGTH;
 			if (!large && left <= end - at) {
 				this.left = 0;
 				this.body = at;
@@ -172,21 +187,22 @@ export class Decoder {
 	}
 
 	/** A PUBLISH that came in pieces, or whose variable header is longer than what there is of it. */
-	private part(payload: number): Decoded {
-		if (payload === -1) return Decoded.MALFORMED;
+	private part(payload: number, end: number): Decoded {
+		if (payload < 0) return -payload;
 		const message = this.message;
-		const end = this.next;
 		const left = this.header === 0 ? 0 : this.left;
 		if (left === 0) this.header = 0;
 		if (payload > end || (left !== 0 && payload === end)) {
-			if (this.offset === 0 && payload - end > left) return Decoded.MALFORMED;
+			if (this.offset === 0 && payload - end > left) return Decoded.MALFORMED_LENGTH;
 			return this.passTopic(end);
 		}
 		if (this.offset === SKIPPING) {
+			const { topicStart, topicEnd } = message;
+			if (topicEnd > topicStart && !wellFormed(this.bytes, topicStart, topicEnd, true)) return Decoded.MALFORMED_TOPIC;
 			this.filled = payload;
 			if (left !== 0) return Decoded.MORE;
 			this.offset = 0;
-			return this.receiver.skipped(message);
+			return this.receiver.passBy(message);
 		}
 		message.offset = this.offset;
 		message.remaining = left;
@@ -199,17 +215,24 @@ export class Decoder {
 	}
 
 	/**
-	 * The topic name does not fit the inbox: what there is of it is dropped, and its length in the inbox lowered
-	 * by as much, until the rest fits and shows the identifier.
+	 * The topic name does not fit the inbox: what there is of it, in whole characters, is checked and dropped, and
+	 * its length in the inbox lowered by as much, until the rest fits and shows the identifier.
 	 */
 	private passTopic(end: number): Decoded {
 		const bytes = this.bytes;
 		const start = INBOX_START + 2;
 		const length = (bytes[INBOX_START] << 8) | bytes[INBOX_START + 1];
-		const dropped = length < end - start ? length : end - start;
+		let cut = start + length;
+		if (cut > end) {
+			// A character that is not complete stays, up to three bytes of it.
+			cut = end;
+			for (let i = end - 1; i >= end - 3 && bytes[i] > 127; i--) if (bytes[i] > 0xbf) cut = i;
+		}
+		if (length > 0 && !wellFormed(bytes, start, cut, true)) return Decoded.MALFORMED_TOPIC;
+		const dropped = cut - start;
 		bytes[INBOX_START] = (length - dropped) >> 8;
 		bytes[INBOX_START + 1] = length - dropped;
-		bytes.copyWithin(start, start + dropped, end);
+		bytes.copyWithin(start, cut, end);
 		this.filled = end - dropped;
 		this.offset = SKIPPING;
 		return Decoded.MORE;
@@ -225,9 +248,11 @@ const INBOX_START = 2;
 /** Bit n is set where a client may receive packet type n: CONNACK, PUBLISH to PUBCOMP, SUBACK, UNSUBACK, PINGRESP. */
 const RECEIVABLE = 0b10_1010_1111_1100;
 
-function admissible(header: number, length: number, level: Level): boolean {
+/** What is wrong with a packet other than PUBLISH; MORE if nothing. */
+function fault(header: number, length: number, level: Level): Decoded {
 	const type = header >> 4;
-	if (((RECEIVABLE >> type) & 1) === 0) return false;
-	if (level === 4 && (header & 15) !== (type === 6 ? 2 : 0)) return false;
-	return type === 13 ? length === 0 : type === 9 ? length > 2 : length === 2;
+	if (((RECEIVABLE >> type) & 1) === 0) return Decoded.MALFORMED_TYPE;
+	if (level === 4 && (header & 15) !== (type === 6 ? 2 : 0)) return Decoded.MALFORMED_FLAGS;
+	if (type === 13 ? length === 0 : type === 9 ? length > 2 : length === 2) return Decoded.MORE;
+	return Decoded.MALFORMED_LENGTH;
 }

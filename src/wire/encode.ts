@@ -1,11 +1,11 @@
 /**
  * Control packets to bytes. The ones that repeat (PUBLISH, acknowledgements) are written into memory that
- * the caller has; the ones that an application sets up once (CONNECT, SUBSCRIBE, UNSUBSCRIBE) become an
- * array of their own, which the session sends as often as it needs.
+ * the caller has; the CONNECT that an application sets up once becomes an array of its own, which the session
+ * sends as often as it needs.
  *
  * Strings come in as UTF-8 bytes: what turns text into bytes differs from runtime to runtime.
  */
-import { type Level, Limit, Packet, PublishFlag, type QoS } from "./packet.js";
+import { type Level, Packet, PublishFlag, type QoS } from "./packet.js";
 
 /** How many bytes a remaining length takes: 1 to 4 (section 2.2.3). */
 export function lengthSize(remaining: number): number {
@@ -127,32 +127,6 @@ export function connectPacket(fields: ConnectFields): Uint8Array {
 	if (userName) at = writeField(bytes, at, userName);
 	if (password) writeField(bytes, at, password);
 	return bytes;
-}
-
-/**
- * A SUBSCRIBE for one or more filters with the QoS asked for each (section 3.8), or without `qos` an
- * UNSUBSCRIBE (section 3.10). Its identifier is 0 until `setIdentifier` puts one in.
- */
-export function filtersPacket(filters: readonly Uint8Array[], qos?: readonly QoS[]): Uint8Array {
-	let remaining = 2;
-	for (let i = 0; i < filters.length; i++) remaining += 2 + filters[i].length + (qos ? 1 : 0);
-	if (remaining > Limit.REMAINING_LENGTH) throw new Error("too many filters for one packet");
-	const bytes = new Uint8Array(1 + lengthSize(remaining) + remaining);
-	bytes[0] = qos ? Packet.SUBSCRIBE : Packet.UNSUBSCRIBE;
-	let at = writeLength(bytes, 1, remaining) + 2;
-	for (let i = 0; i < filters.length; i++) {
-		at = writeField(bytes, at, filters[i]);
-		if (qos) bytes[at++] = qos[i];
-	}
-	return bytes;
-}
-
-/** Puts the identifier into a packet that `filtersPacket` made. */
-export function setIdentifier(packet: Uint8Array, identifier: number): void {
-	let at = 1;
-	while (packet[at] > 127) at++;
-	packet[at + 1] = identifier >> 8;
-	packet[at + 2] = identifier & 255;
 }
 
 /** The first byte of a PUBLISH (section 3.3.1). */

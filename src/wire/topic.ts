@@ -64,7 +64,7 @@ export function filterError(filter: Uint8Array): string | undefined {
 function textError(text: Uint8Array): string | undefined {
 	if (text.length === 0) return "is empty; it needs at least one character";
 	if (text.length > Limit.FIELD) return "is longer than 65,535 bytes";
-	if (!wellFormed(text, 0, text.length, false)) return "holds U+0000 or half of a surrogate pair";
+	if (!wellFormed(text, 0, text.length, false)) return "holds U+0000, half of a surrogate pair, or is not UTF-8";
 	return undefined;
 }
 

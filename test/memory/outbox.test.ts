@@ -1,7 +1,7 @@
 /** The outbox against the plainest thing that does the same: an array of records. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { Outbox, RECORD_HEADER } from "../../src/memory/outbox.js";
+import { Offset, Outbox, RECORD_HEADER, RecordState } from "../../src/memory/outbox.js";
 import { show, utf8 } from "../support/hex.js";
 import { type Random, seeded } from "../support/random.js";
 
@@ -29,60 +29,61 @@ function payloadOf(outbox: Outbox): string {
 test("a record is told back as it was put in, and released by its identifier", () => {
 	const { outbox } = outboxOf(64);
 	assert.equal(outbox.look(), false);
-	assert.equal(outbox.append(utf8("hello"), 5, 200, 0), true);
+	assert.equal(outbox.append(utf8("hello"), 5, 200, 0, RecordState.WAITING), true);
 	assert.equal(outbox.used, RECORD_HEADER + 5);
 	assert.equal(outbox.look(), true);
-	assert.deepEqual([outbox.topic, outbox.length, outbox.again], [200, 5, false]);
+	assert.deepEqual([outbox.topic, outbox.length, outbox.state], [200, 5, RecordState.WAITING]);
 	assert.equal(payloadOf(outbox), show(utf8("hello")));
 	outbox.identify(0xfffe);
-	outbox.sent();
+	outbox.sent(RecordState.SENT_QOS_1);
 	assert.equal(outbox.inFlight, 1);
 	assert.equal(outbox.look(), false);
-	assert.equal(outbox.acknowledge(0xfffd), false);
-	assert.equal(outbox.acknowledge(0xfffe), true);
-	assert.equal(outbox.acknowledge(0xfffe), false);
+	assert.equal(outbox.acknowledge(0xfffd, RecordState.SENT_QOS_1), false);
+	for (const other of [RecordState.WAITING, RecordState.SENT_QOS_2, RecordState.RECEIVED, RecordState.RELEASED]) {
+		assert.equal(outbox.acknowledge(0xfffe, other), false, `it is not in state ${other}`);
+	}
+	assert.equal(outbox.acknowledge(0xfffe, RecordState.SENT_QOS_1), true);
+	assert.equal(outbox.acknowledge(0xfffe, RecordState.SENT_QOS_1), false);
 	assert.equal(outbox.used, 0);
 	assert.equal(outbox.inFlight, 0);
 });
 
 test("only the first bytes of a payload are taken, as many as is said", () => {
 	const { outbox } = outboxOf(64);
-	outbox.append(utf8("hello"), 2, 0, 0);
-	outbox.append(utf8("world"), 0, 1, 0);
-	outbox.append(utf8("!"), 1, 2, 0);
+	outbox.append(utf8("hello"), 2, 0, 0, RecordState.WAITING);
+	outbox.append(utf8("world"), 0, 1, 0, RecordState.WAITING);
+	outbox.append(utf8("!"), 1, 2, 0, RecordState.WAITING);
 	const seen: string[] = [];
 	while (outbox.look()) {
 		seen.push(payloadOf(outbox));
-		outbox.sent();
+		outbox.sent(RecordState.RELEASED);
 	}
 	assert.deepEqual(seen, [show(utf8("he")), "", show(utf8("!"))]);
 	assert.equal(outbox.used, 0);
 });
 
-test("the capacity is the largest payload: it fits, and one byte more does not", () => {
+test("the largest payload fits, and one byte more does not", () => {
 	for (const size of [64, 100, 1024]) {
 		const { outbox, checkBounds } = outboxOf(size);
-		const { capacity } = outbox;
-		assert.equal(capacity, size - RECORD_HEADER);
-		assert.equal(outbox.append(new Uint8Array(capacity + 1), capacity + 1, 0, 0), false);
-		assert.equal(outbox.append(new Uint8Array(capacity).fill(1), capacity, 0, 0), true);
-		assert.equal(outbox.append(new Uint8Array(0), 0, 0, 0), false);
+		const capacity = size - RECORD_HEADER;
+		assert.equal(outbox.append(new Uint8Array(capacity + 1), capacity + 1, 0, 0, RecordState.WAITING), false);
+		assert.equal(outbox.append(new Uint8Array(capacity).fill(1), capacity, 0, 0, RecordState.WAITING), true);
+		assert.equal(outbox.append(new Uint8Array(0), 0, 0, 0, RecordState.WAITING), false);
 		checkBounds();
 	}
 });
 
 test("a payload has at most 65,535 bytes, however large the outbox", () => {
 	const { outbox } = outboxOf(200_000);
-	assert.equal(outbox.capacity, 65_535);
-	assert.equal(outbox.append(new Uint8Array(65_536), 65_536, 0, 0), false);
-	assert.equal(outbox.append(new Uint8Array(65_535).fill(7), 65_535, 0, 0), true);
+	assert.equal(outbox.append(new Uint8Array(65_536), 65_536, 0, 0, RecordState.WAITING), false);
+	assert.equal(outbox.append(new Uint8Array(65_535).fill(7), 65_535, 0, 0, RecordState.WAITING), true);
 	assert.equal(outbox.look(), true);
 	assert.equal(outbox.length, 65_535);
 });
 
 test("a long array of which little is taken writes nothing behind the outbox", () => {
 	const { outbox, checkBounds } = outboxOf(64);
-	while (outbox.append(new Uint8Array(200).fill(9), 3, 0, 0)) checkBounds();
+	while (outbox.append(new Uint8Array(200).fill(9), 3, 0, 0, RecordState.WAITING)) checkBounds();
 	assert.equal(outbox.used > 50, true);
 	checkBounds();
 });
@@ -93,11 +94,11 @@ const IDENTIFIERS = 100;
 interface Expected {
 	payload: Uint8Array;
 	topic: number;
+	qos: 0 | 1 | 2;
 	/** 0 as long as it has none. */
 	identifier: number;
-	/** It went out at least once. */
-	again: boolean;
-	atMostOnce: boolean;
+	/** WAITING as long as it never went out. */
+	state: RecordState;
 }
 
 /** An outbox, and an array of what it should hold; every operation is done to both. */
@@ -125,7 +126,7 @@ class Comparison {
 
 	private nextIdentifier(): number {
 		do this.identifier = (this.identifier % IDENTIFIERS) + 1;
-		while (this.records.some((record) => record.again && record.identifier === this.identifier));
+		while (this.records.some((record) => record.state !== RecordState.WAITING && record.identifier === this.identifier));
 		return this.identifier;
 	}
 
@@ -137,12 +138,13 @@ class Comparison {
 		const topic = random.below(256);
 		const direct = this.next === records.length && random.chance(0.5);
 		if (direct) assert.equal(outbox.look(), false);
+		const qos = direct ? random.pick([1, 2] as const) : random.pick([0, 1, 1, 2, 2] as const);
 		const identifier = direct ? this.nextIdentifier() : 0;
+		const state = direct ? (qos as number) : RecordState.WAITING;
 		const fits = this.used + RECORD_HEADER + length <= outbox.size;
-		assert.equal(outbox.append(bytes, length, topic, identifier), fits, `${length} more than ${this.used} bytes`);
+		assert.equal(outbox.append(bytes, length, topic, identifier, state), fits, `${length} more than ${this.used} bytes`);
 		if (!fits) return;
-		const atMostOnce = !direct && random.chance(0.3);
-		records.push({ payload: bytes.subarray(0, length), topic, identifier, again: direct, atMostOnce });
+		records.push({ payload: bytes.subarray(0, length), topic, qos, identifier, state });
 		if (direct) this.next++;
 		this.appended++;
 	}
@@ -155,8 +157,8 @@ class Comparison {
 		if (!record) return undefined;
 		assert.equal(payloadOf(outbox), show(record.payload));
 		assert.equal(outbox.topic, record.topic);
-		assert.equal(outbox.again, record.again);
-		if (record.again) assert.equal(outbox.identifier, record.identifier);
+		assert.equal(outbox.state, record.state);
+		if (record.state !== RecordState.WAITING) assert.equal(outbox.identifier, record.identifier);
 		return record;
 	}
 
@@ -165,7 +167,7 @@ class Comparison {
 		const { outbox } = this;
 		const record = this.look();
 		if (!record) return;
-		const isNew = !record.atMostOnce && !record.again;
+		const isNew = record.qos > 0 && record.state === RecordState.WAITING;
 		if (isNew) outbox.identify(this.nextIdentifier());
 		const identifier = this.identifier;
 		for (let i = 0; i < meanwhile; i++) {
@@ -173,26 +175,48 @@ class Comparison {
 			else this.acknowledge();
 		}
 		assert.equal(payloadOf(outbox), show(record.payload));
-		outbox.sent();
-		if (record.atMostOnce) this.records.splice(this.next, 1);
-		else {
-			if (isNew) record.identifier = identifier;
-			record.again = true;
-			this.next++;
+		if (record.qos === 0) {
+			outbox.sent(RecordState.RELEASED);
+			this.records.splice(this.next, 1);
+			return;
 		}
+		// What the broker has received stays so: PUBREL goes out again, and not PUBLISH.
+		if (record.state !== RecordState.RECEIVED) record.state = record.qos as number;
+		outbox.sent(record.state);
+		if (isNew) record.identifier = identifier;
+		this.next++;
 	}
 
-	/** The broker acknowledges the oldest, or any other that is in flight; or one that is not. */
+	/** The broker acknowledges the oldest, or any other that is in flight, or a step of it; or one that is not. */
 	acknowledge(oldest = this.random.chance(0.5)): void {
 		const { random, outbox, records } = this;
 		const later = records[this.next + random.below(3)];
-		if (later?.again) assert.equal(outbox.acknowledge(later.identifier), false, "it has not been sent again yet");
+		if (later && later.state !== RecordState.WAITING) {
+			assert.equal(outbox.acknowledge(later.identifier, later.state), false, "it has not been sent again yet");
+		}
 		const stray = random.below(IDENTIFIERS + 2);
-		if (!records.some((record) => record.identifier === stray)) assert.equal(outbox.acknowledge(stray), false);
+		if (!records.some((record) => record.identifier === stray)) {
+			for (const state of [RecordState.SENT_QOS_1, RecordState.RECEIVED]) {
+				assert.equal(outbox.acknowledge(stray, state), false);
+			}
+		}
 		if (this.next === 0) return;
-		const [record] = records.splice(oldest ? 0 : random.below(this.next), 1);
+		const at = oldest ? 0 : random.below(this.next);
+		const record = records[at];
+		const { identifier, state } = record;
+		for (const other of [RecordState.SENT_QOS_1, RecordState.RECEIVED]) {
+			if (other !== state) assert.equal(outbox.acknowledge(identifier, other), false, `it is in state ${state}`);
+		}
+		if (state === RecordState.SENT_QOS_2) {
+			// PUBREC: ExactlyOnce notes it in the record.
+			const where = outbox.find(identifier, outbox.cursor);
+			assert.equal(outbox.bytes[where + Offset.STATE], RecordState.SENT_QOS_2);
+			outbox.bytes[where + Offset.STATE] = record.state = RecordState.RECEIVED;
+			return;
+		}
+		records.splice(at, 1);
 		this.next--;
-		assert.equal(outbox.acknowledge(record.identifier), true);
+		assert.equal(outbox.acknowledge(identifier, state), true);
 	}
 
 	/** A new connection. */
@@ -205,8 +229,9 @@ class Comparison {
 		const { outbox, records, next } = this;
 		assert.equal(outbox.used, this.used);
 		assert.equal(outbox.inFlight, next);
-		for (const { again, identifier } of records) {
-			if (again) assert.notEqual(outbox.find(identifier, outbox.tail), -1, `identifier ${identifier} is in use`);
+		for (const { state, identifier } of records) {
+			if (state === RecordState.WAITING) continue;
+			assert.notEqual(outbox.find(identifier, outbox.tail), -1, `identifier ${identifier} is in use`);
 		}
 		this.checkBounds();
 	}

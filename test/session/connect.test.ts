@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { describe, Reason, State } from "../../src/client.js";
 import { accept, connected, reconnect, scene } from "../support/client.js";
-import { show } from "../support/hex.js";
+import { hex, show, utf8 } from "../support/hex.js";
 import { connack, puback, publish } from "../support/packets.js";
 
 test("nothing happens before start", () => {
@@ -52,6 +52,43 @@ test("CONNECT carries will, user name and password as the options say", () => {
 		show(network.taken()),
 		"10 1a 00 04 4d 51 54 54 04 ec 00 0a 00 01 63 00 01 74 00 01 6d 00 01 75 00 02 00 ff",
 	);
+});
+
+test("client identifier, will, user name and password may be given as bytes: CONNECT holds them as they are", () => {
+	const { client, network } = scene({
+		will: { topic: "t", payload: new Uint8Array([0, 0xff]) },
+		userName: utf8("°"),
+		password: new Uint8Array([0xc0]),
+	});
+	client.start();
+	network.open();
+	assert.equal(
+		show(network.taken()),
+		show(
+			hex(
+				"10 1b", // CONNECT, 27 bytes follow
+				"00 04 4d 51 54 54 04", // "MQTT", level 4
+				"c6", // user name, password, will, clean session
+				"00 3c", // keep alive 60 s
+				"00 01 63", // "c"
+				"00 01 74", // will topic "t"
+				"00 02 00 ff", // will message
+				"00 02 c2 b0", // user name "°"
+				"00 01 c0", // password
+			),
+		),
+	);
+});
+
+test("a will at QoS 2, an empty will message, and an empty user name with an empty password are sent as such", () => {
+	const { client, network } = scene({
+		will: { topic: "t", payload: new Uint8Array(0), qos: 2 },
+		userName: new Uint8Array(0),
+		password: "",
+	});
+	client.start();
+	network.open();
+	assert.equal(show(network.taken()), "10 16 00 04 4d 51 54 54 04 d6 00 3c 00 01 63 00 01 74 00 00 00 00 00 00");
 });
 
 test("starting twice opens one link", () => {
@@ -135,7 +172,7 @@ test("return code 6 is malformed", () => {
 	client.start();
 	network.open();
 	network.receive(connack(6));
-	assert.deepEqual(reasons, [Reason.MALFORMED_PACKET]);
+	assert.deepEqual(reasons, [Reason.MALFORMED_CODE]);
 	assert.equal(client.status.violations, 1);
 });
 
@@ -144,7 +181,7 @@ test("level 4: CONNACK with a reserved acknowledge flag is malformed", () => {
 	client.start();
 	network.open();
 	network.receive(new Uint8Array([0x20, 2, 2, 0]));
-	assert.deepEqual(reasons, [Reason.MALFORMED_PACKET]);
+	assert.deepEqual(reasons, [Reason.MALFORMED_CODE]);
 });
 
 test("session present 1 after clean session 1 closes the link", () => {

@@ -2,8 +2,9 @@
 import assert from "node:assert/strict";
 import { test } from "node:test";
 import { TcpLink, type TcpLinkOptions } from "../../hosts/node/tcp-link.js";
-import type { ClientOptions } from "../../src/client.js";
+import { type ClientOptions, Deferral, ExactlyOnce, Fallback, Stream } from "../../src/client.js";
 import { connected, scene } from "../support/client.js";
+import { publish } from "../support/packets.js";
 
 /** Every complaint names its sender and what it is about. */
 function complains(about: RegExp, action: () => unknown): void {
@@ -17,12 +18,15 @@ function complains(about: RegExp, action: () => unknown): void {
 const payload = "x";
 const BAD_OPTIONS: [string, unknown, RegExp][] = [
 	["no link", { link: undefined }, /link is missing/],
-	["level 5", { level: 5 }, /level must be 3 .* or 4/],
+	["level 5", { level: 5 }, /level must be 3 .* 4 .* or a new Fallback\(\)/],
+	["level null", { level: null }, /level must be 3/],
 	["no clientId", { clientId: undefined }, /clientId/],
 	["a clientId that is a number", { clientId: 7 }, /clientId/],
 	["an empty clientId with clean session 0", { clientId: "", cleanSession: false }, /clientId may be empty/],
 	["an empty clientId at level 3", { clientId: "", level: 3 }, /clientId may be empty/],
 	["a clientId of 24 characters at level 3", { clientId: "x".repeat(24), level: 3 }, /23 characters/],
+	["an empty clientId with Fallback", { clientId: "", level: new Fallback() }, /clientId may be empty/],
+	["a clientId of 24 characters with Fallback", { clientId: "x".repeat(24), level: new Fallback() }, /23 characters/],
 	["a clientId of 65,536 bytes", { clientId: "x".repeat(65_536) }, /clientId has 65536 bytes/],
 	["a clientId with U+0000", { clientId: "a\0" }, /clientId holds U\+0000/],
 	["keepAlive NaN", { keepAlive: Number.NaN }, /keepAlive .*NaN/],
@@ -43,12 +47,18 @@ const BAD_OPTIONS: [string, unknown, RegExp][] = [
 	["retryBase 0", { retryBase: 0 }, /retryBase .*0/],
 	["retryCap as a text", { retryCap: "1m" }, /retryCap .*"1m"/],
 	["a password without userName", { password: "p" }, /password needs a userName/],
+	["a password without userName at level 3", { password: "p", level: 3 }, /password needs a userName/],
+	["a userName that is not UTF-8", { userName: Uint8Array.of(0xff) }, /userName holds .* not UTF-8/],
+	["a userName with U+0000", { userName: Uint8Array.of(0) }, /userName holds U\+0000/],
+	["a userName that is a number", { userName: 7 }, /userName must be a text.*, not 7/],
+	["a password that is a number", { userName: "u", password: 7 }, /password must be a text.*, not 7/],
+	["a will without a payload", { will: { topic: "t" } }, /will\.payload must be a text.*, not undefined/],
 	["a userName of 65,536 bytes", { userName: "x".repeat(65_536) }, /userName has 65536 bytes/],
 	["a password of 65,536 bytes", { userName: "u", password: new Uint8Array(65_536) }, /password has 65536 bytes/],
 	["a will with a wildcard", { will: { topic: "a/#", payload } }, /will\.topic "a\/#" has a wildcard/],
 	["a will without a topic", { will: { topic: "", payload } }, /will\.topic "" is empty/],
 	["a will of 65,536 bytes", { will: { topic: "t", payload: new Uint8Array(65_536) } }, /will\.payload has 65536/],
-	["a will at QoS 3", { will: { topic: "t", payload, qos: 3 } }, /qos must be 0 to 2, not 3/],
+	["a will at QoS 3", { will: { topic: "t", payload, qos: 3 } }, /qos must be 0, 1 or 2, not 3/],
 ];
 
 for (const [what, options, about] of BAD_OPTIONS) {
@@ -63,6 +73,7 @@ const GOOD_OPTIONS: [string, Partial<ClientOptions>][] = [
 	["the smallest buffers", { outbox: 64, output: 32, inbox: 16, window: 1 }],
 	["sizes that are no multiples of four", { outbox: 1_001, output: 257, inbox: 33 }],
 	["a user name without a password", { userName: "u" }],
+	["a will at QoS 2 without exactlyOnce", { will: { topic: "t", payload, qos: 2 } }],
 	["the shortest waits", { timeout: 1, retryBase: 0.01, retryCap: 0.01 }],
 ];
 
@@ -80,8 +91,8 @@ const BAD_TOPICS: [string, unknown, unknown, RegExp][] = [
 	["of 65,536 bytes", "x".repeat(65_536), {}, /65536 bytes; 65,535 is the most/],
 	["that is missing", undefined, {}, /topic/],
 	["that is a number", 7, {}, /topic/],
-	["at QoS 2", "a", { qos: 2 }, /qos must be 0 to 1, not 2/],
-	["at QoS 3", "a", { qos: 3 }, /qos must be 0 to 1, not 3/],
+	["at QoS 2 without exactlyOnce", "a", { qos: 2 }, /qos 2 needs .* exactlyOnce: new ExactlyOnce\(\)/],
+	["at QoS 3", "a", { qos: 3 }, /qos must be 0, 1 or 2, not 3/],
 	["at QoS NaN", "a", { qos: Number.NaN }, /qos .*NaN/],
 	['at QoS "1"', "a", { qos: "1" }, /qos .*1/],
 ];
@@ -115,8 +126,8 @@ const BAD_FILTERS: [string, unknown, unknown, unknown, RegExp][] = [
 	["an empty filter", "", 0, () => {}, /filter "" is empty/],
 	["a filter of 65,536 bytes", "x".repeat(65_536), 0, () => {}, /65536 bytes/],
 	["a filter that is a number", 7, 0, () => {}, /filter/],
-	["QoS 2", "a", 2, () => {}, /qos must be 0 to 1, not 2/],
-	["QoS 3", "a", 3, () => {}, /qos must be 0 to 1, not 3/],
+	["QoS 2 without exactlyOnce", "a", 2, () => {}, /qos 2 needs .* exactlyOnce: new ExactlyOnce\(\)/],
+	["QoS 3", "a", 3, () => {}, /qos must be 0, 1 or 2, not 3/],
 	["no handler", "a", 0, undefined, /handler/],
 ];
 
@@ -127,6 +138,45 @@ for (const [what, filter, qos, handler, about] of BAD_FILTERS) {
 		assert.deepEqual(sent(), []);
 	});
 }
+
+test("subscribing to no filter at all is refused with a sentence", () => {
+	const { client, sent } = connected();
+	complains(/at least one filter/, () => client.subscribeAll([]));
+	assert.deepEqual(sent(), []);
+});
+
+test("one bad filter among several is refused with a sentence, and none of them is subscribed", () => {
+	const { client, network, sent } = connected();
+	const handler = () => assert.fail("a handler was called");
+	const good = { filter: "a", qos: 1, handler } as const;
+	complains(/filter "b\+"/, () => client.subscribeAll([good, { ...good, filter: "b+" }]));
+	complains(/handler/, () => client.subscribeAll([good, { ...good, handler: undefined as never }]));
+	complains(/exactlyOnce/, () => client.subscribeAll([good, { ...good, qos: 2 }]));
+	network.receive(publish("a", "1"));
+	assert.deepEqual(sent(), []);
+	assert.equal(client.status.unhandled, 1);
+});
+
+for (const [what, make, about] of [
+	["ExactlyOnce for 0 identifiers", () => new ExactlyOnce(0), /identifiers .*0/],
+	["ExactlyOnce for 65,536 identifiers", () => new ExactlyOnce(65_536), /identifiers .*65536/],
+	["ExactlyOnce for 1.5 identifiers", () => new ExactlyOnce(1.5), /identifiers .*1\.5/],
+	["Deferral for 0 messages", () => new Deferral(0), /messages .*0/],
+	["Deferral for 65,536 messages", () => new Deferral(65_536), /messages .*65536/],
+	['Deferral for "32" messages', () => new Deferral("32" as never), /messages .*"32"/],
+	["a stream to a name with a wildcard", () => new Stream(scene().client, "a/+"), /topic "a\/\+" has a wildcard/],
+	["a stream at QoS 2 without exactlyOnce", () => new Stream(scene().client, "a", { qos: 2 }), /exactlyOnce/],
+] as const) {
+	test(`${what} is refused with a sentence`, () => complains(about, make));
+}
+
+test("a stream is one of the 256 topics of a client", () => {
+	const { client } = scene();
+	for (let i = 0; i < 255; i++) client.topic(`t/${i}`);
+	new Stream(client, "s");
+	complains(/at most 256 topics/, () => client.topic("one/more"));
+	complains(/at most 256 topics/, () => new Stream(client, "one/more"));
+});
 
 const BAD_LINKS: [string, unknown, RegExp][] = [
 	["a port that is no number", { host: "h", port: "1883" }, /port .*"1883"/],

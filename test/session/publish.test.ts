@@ -207,6 +207,17 @@ test("replies that had to wait go out once there is room, in a small output too"
 	);
 });
 
+test("messages that come in one large piece are acknowledged, however many, as long as the link takes bytes", () => {
+	const { network, sent, reasons } = connected();
+	const packets = Array.from({ length: 400 }, (_, i) => publish("a", "x", { qos: 1, id: i + 1 }));
+	network.receive(joined(packets));
+	assert.deepEqual(reasons, []);
+	assert.deepEqual(
+		sent(),
+		packets.map((_, i) => `PUBACK id ${i + 1}`),
+	);
+});
+
 test("more replies than can wait close the link rather than get lost", () => {
 	const { client, network, reasons } = connected({ output: 32 });
 	network.room = 0;

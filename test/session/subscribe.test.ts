@@ -93,14 +93,52 @@ test("with clean session 1 subscriptions go out on every connection", () => {
 	assert.deepEqual(made.sent(), ["SUBSCRIBE id 2 a qos 1"]);
 });
 
-test("a subscription without an answer goes out again, though the broker kept the session", () => {
+test("a subscription without an answer goes out again under its identifier if the broker kept the session ([MQTT-2.3.1-3])", () => {
 	const made = connected({ cleanSession: false });
 	made.client.subscribe("a", 1, nothing);
-	made.client.subscribe("b", 1, nothing);
+	const subscription = made.client.subscribe("b", 1, nothing);
 	made.network.receive(suback(1, 1));
 	made.network.taken();
 	reconnect(made, true);
-	assert.deepEqual(made.sent(), ["SUBSCRIBE id 3 b qos 1"]);
+	assert.equal(show(made.network.taken()), "82 06 00 02 00 01 62 01", "as before, without DUP");
+	made.network.receive(suback(2, 1));
+	assert.equal(subscription.granted, 1);
+	assert.equal(made.client.status.stray, 0);
+	reconnect(made, true);
+	assert.deepEqual(made.sent(), []);
+});
+
+test("a subscription without an answer is asked anew if the broker has no session of ours", () => {
+	const made = connected({ cleanSession: false });
+	made.client.subscribe("a", 1, nothing);
+	made.network.taken();
+	reconnect(made, false);
+	assert.deepEqual(made.sent(), ["SUBSCRIBE id 2 a qos 1"]);
+	made.network.receive(suback(1, 1));
+	assert.equal(made.client.status.stray, 1);
+});
+
+test("level 3: a subscription without an answer goes out again with DUP and its identifier, others anew without", () => {
+	const made = connected({ level: 3, cleanSession: false });
+	const answered = made.client.subscribe("a", 1, nothing);
+	made.client.subscribe("b", 1, nothing);
+	made.network.receive(suback(1, 1));
+	made.network.taken();
+	reconnect(made);
+	assert.equal(answered.granted, -1);
+	assert.deepEqual(made.sent(), ["SUBSCRIBE id 3 a qos 1", "SUBSCRIBE id 2 b qos 1 dup"]);
+	made.network.receive(suback(2, 1));
+	made.network.receive(suback(3, 0));
+	assert.equal(answered.granted, 0);
+	assert.equal(made.client.status.stray, 0);
+});
+
+test("level 3, clean session 1: every subscription is asked anew, without DUP", () => {
+	const made = connected({ level: 3 });
+	made.client.subscribe("a", 1, nothing);
+	made.network.taken();
+	reconnect(made);
+	assert.deepEqual(made.sent(), ["SUBSCRIBE id 2 a qos 1"]);
 });
 
 test("an answer of a session that was lost does not count for the next session", () => {
@@ -111,8 +149,9 @@ test("an answer of a session that was lost does not count for the next session",
 	reconnect(made, false); // the broker has forgotten us: SUBSCRIBE goes out, and is lost with the link
 	assert.deepEqual(made.sent(), ["SUBSCRIBE id 2 a qos 1"]);
 	reconnect(made, true); // the session that the last connection began, without the subscription
-	assert.deepEqual(made.sent(), ["SUBSCRIBE id 3 a qos 1"]);
-	made.network.receive(suback(3, 1));
+	assert.deepEqual(made.sent(), ["SUBSCRIBE id 2 a qos 1"]);
+	assert.equal(subscription.granted, -1);
+	made.network.receive(suback(2, 1));
 	assert.equal(subscription.granted, 1);
 });
 

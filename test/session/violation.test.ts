@@ -1,49 +1,58 @@
 /** What the broker must not say: it closes the link, with a reason and a counter, and the client connects again. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describe, Reason, State } from "../../src/client.js";
+import { describe, ExactlyOnce, Reason, State } from "../../src/client.js";
 import { connected, reconnect } from "../support/client.js";
 import { hex } from "../support/hex.js";
 import { puback, pubcomp, pubrec, pubrel, suback, unsuback } from "../support/packets.js";
 
-const MALFORMED: [string, string][] = [
-	["packet type 0", "00 00"],
-	["packet type 15", "f0 00"],
-	["a CONNECT", "10 0c 00 04 4d 51 54 54 04 02 00 00 00 00"],
-	["a SUBSCRIBE", "82 06 00 01 00 01 61 00"],
-	["an UNSUBSCRIBE", "a2 05 00 01 00 01 61"],
-	["a PINGREQ", "c0 00"],
-	["a DISCONNECT", "e0 00"],
-	["a remaining length of five bytes", "30 80 80 80 80 01"],
-	["a PUBLISH at QoS 3", "36 05 00 01 61 00 01"],
-	["a PUBLISH with DUP at QoS 0", "38 03 00 01 61"],
-	["a PUBLISH with identifier 0", "32 05 00 01 61 00 00"],
-	["a PUBLISH without a topic length", "30 01 00"],
-	["a PUBLISH whose topic is longer than the packet", "30 03 00 02 61"],
-	["a PUBLISH without its identifier", "32 04 00 01 61 00"],
-	["an empty topic name", "30 02 00 00"],
-	["a topic name with +", "30 05 00 03 61 2f 2b"],
-	["a topic name with #", "30 03 00 01 23"],
-	["a topic name with U+0000", "30 04 00 02 61 00"],
-	["a topic name with a surrogate", "30 05 00 03 ed a0 80"],
-	["a topic name cut off within a character", "30 03 00 01 c2"],
-	["a PUBACK with a flag", "41 02 00 01"],
-	["a PUBACK of one byte", "40 01 00"],
-	["a PUBACK of three bytes", "40 03 00 01 00"],
-	["a PUBREL with flags 0", "60 02 00 01"],
-	["a SUBACK without a code", "90 02 00 01"],
-	["an UNSUBACK of three bytes", "b0 03 00 01 00"],
-	["a PINGRESP with a body", "d0 01 00"],
-	["a CONNACK of three bytes", "20 03 00 00 00"],
+const MALFORMED: [string, string, Reason, RegExp][] = [
+	["packet type 0", "00 00", Reason.MALFORMED_TYPE, /type/],
+	["packet type 15", "f0 00", Reason.MALFORMED_TYPE, /type/],
+	["a CONNECT", "10 0c 00 04 4d 51 54 54 04 02 00 00 00 00", Reason.MALFORMED_TYPE, /type/],
+	["a SUBSCRIBE", "82 06 00 01 00 01 61 00", Reason.MALFORMED_TYPE, /type/],
+	["an UNSUBSCRIBE", "a2 05 00 01 00 01 61", Reason.MALFORMED_TYPE, /type/],
+	["a PINGREQ", "c0 00", Reason.MALFORMED_TYPE, /type/],
+	["a DISCONNECT", "e0 00", Reason.MALFORMED_TYPE, /type/],
+	["a remaining length of five bytes", "30 80 80 80 80 01", Reason.MALFORMED_LENGTH, /length/],
+	["a PUBLISH at QoS 3", "36 05 00 01 61 00 01", Reason.MALFORMED_QOS, /QoS/],
+	["a PUBLISH with DUP at QoS 0", "38 03 00 01 61", Reason.MALFORMED_QOS, /DUP/],
+	["a PUBLISH with identifier 0", "32 05 00 01 61 00 00", Reason.MALFORMED_IDENTIFIER, /identifier/],
+	["a PUBLISH at QoS 2 with identifier 0", "34 05 00 01 61 00 00", Reason.MALFORMED_IDENTIFIER, /identifier/],
+	["a PUBLISH without a topic length", "30 01 00", Reason.MALFORMED_LENGTH, /length/],
+	["a PUBLISH whose topic is longer than the packet", "30 03 00 02 61", Reason.MALFORMED_LENGTH, /length/],
+	["a PUBLISH without its identifier", "32 04 00 01 61 00", Reason.MALFORMED_LENGTH, /length/],
+	["an empty topic name", "30 02 00 00", Reason.MALFORMED_TOPIC, /topic/],
+	["a topic name with +", "30 05 00 03 61 2f 2b", Reason.MALFORMED_TOPIC, /topic/],
+	["a topic name with #", "30 03 00 01 23", Reason.MALFORMED_TOPIC, /topic/],
+	["a topic name with U+0000", "30 04 00 02 61 00", Reason.MALFORMED_TOPIC, /topic/],
+	["a topic name with a surrogate", "30 05 00 03 ed a0 80", Reason.MALFORMED_TOPIC, /topic/],
+	["a topic name cut off within a character", "30 03 00 01 c2", Reason.MALFORMED_TOPIC, /topic/],
+	["a PUBACK with a flag", "41 02 00 01", Reason.MALFORMED_FLAGS, /flags/],
+	["a PUBACK of one byte", "40 01 00", Reason.MALFORMED_LENGTH, /length/],
+	["a PUBACK of three bytes", "40 03 00 01 00", Reason.MALFORMED_LENGTH, /length/],
+	["a PUBREL with flags 0", "60 02 00 01", Reason.MALFORMED_FLAGS, /flags/],
+	["a PUBREC with a flag", "52 02 00 01", Reason.MALFORMED_FLAGS, /flags/],
+	["a SUBACK without a code", "90 02 00 01", Reason.MALFORMED_LENGTH, /length/],
+	["an UNSUBACK of three bytes", "b0 03 00 01 00", Reason.MALFORMED_LENGTH, /length/],
+	["a PINGRESP with a body", "d0 01 00", Reason.MALFORMED_LENGTH, /length/],
+	["a CONNACK of three bytes", "20 03 00 00 00", Reason.MALFORMED_LENGTH, /length/],
 ];
 
-for (const [what, bytes] of MALFORMED) {
+for (const [what, bytes, reason, words] of MALFORMED) {
 	test(`${what} closes the link as malformed, and the client connects again`, () => {
-		const made = connected();
+		const made = connected({ exactlyOnce: new ExactlyOnce() });
 		made.client.topic("t");
 		made.network.receive(hex(bytes));
-		assert.deepEqual(made.reasons, [Reason.MALFORMED_PACKET]);
-		assert.match(describe(made.reasons[0]), /malformed/);
+		assert.deepEqual(made.reasons, [reason]);
+		assert.match(describe(reason), /^malformed packet: /);
+		assert.match(describe(reason), words);
+		assert.equal(made.client.status.endings[reason], 1);
+		assert.equal(
+			made.client.status.endings.reduce((sum, count) => sum + count, 0),
+			1,
+			"it counts for one reason only",
+		);
 		assert.equal(made.client.status.violations, 1);
 		assert.equal(made.network.isOpen, false);
 		assert.deepEqual(made.sent(), [], "nothing is sent any more");
@@ -61,7 +70,7 @@ for (const filters of [["#"], ["a", "#"], ["a"], []]) {
 			network.receive(suback(i + 1, 0));
 		}
 		network.receive(hex("30 04 00 02 61 00"));
-		assert.deepEqual(reasons, [Reason.MALFORMED_PACKET]);
+		assert.deepEqual(reasons, [Reason.MALFORMED_TOPIC]);
 	});
 }
 
@@ -86,10 +95,12 @@ test("a malformed packet leaves nothing behind for the next connection", () => {
 	assert.equal(made.client.status.violations, 0);
 });
 
-test("a PUBLISH at QoS 2, which nobody asked for, closes the link", () => {
+test("without exactlyOnce a PUBLISH at QoS 2, which nobody asked for, closes the link", () => {
 	const { client, network, reasons } = connected();
+	client.subscribe("#", 1, () => assert.fail("a handler was called"));
 	network.receive(hex("34 05 00 01 61 00 01"));
 	assert.deepEqual(reasons, [Reason.UNEXPECTED_PACKET]);
+	assert.equal(client.status.endings[Reason.UNEXPECTED_PACKET], 1);
 	assert.equal(client.status.violations, 1);
 });
 
@@ -114,7 +125,7 @@ for (const code of [3, 4, 0x7f, 0x81, 0xff]) {
 		const { client, network, reasons } = connected();
 		client.subscribe("a", 1, () => {});
 		network.receive(suback(1, code));
-		assert.deepEqual(reasons, [Reason.MALFORMED_PACKET]);
+		assert.deepEqual(reasons, [Reason.MALFORMED_CODE]);
 	});
 }
 
@@ -122,7 +133,7 @@ test("a SUBACK with more codes than filters were asked for is malformed", () => 
 	const { client, network, reasons } = connected();
 	client.subscribe("a", 1, () => {});
 	network.receive(suback(1, 0, 0));
-	assert.deepEqual(reasons, [Reason.MALFORMED_PACKET]);
+	assert.deepEqual(reasons, [Reason.MALFORMED_CODE]);
 });
 
 test("level 3: reserved flags of acknowledgements mean nothing", () => {

@@ -25,7 +25,7 @@ export function scene(options: Partial<ClientOptions> = {}, network = new Script
 			options.onDisconnect?.(reason);
 		},
 	});
-	return { client, network, reasons, sent: () => readable(network.taken(), options.level) };
+	return { client, network, reasons, sent: () => readable(network.taken(), client.status.level) };
 }
 
 /** Lets the link open and the broker accept; what the client said up to then is looked at and done with. */

@@ -20,6 +20,11 @@ export function packets(bytes: Uint8Array, level: 3 | 4 = 4): codec.Packet[] {
 	return found;
 }
 
+const DUP = 8;
+
+/** MQTT 3.1 has DUP in PUBREL, SUBSCRIBE and UNSUBSCRIBE too (section 2.1), which `mqtt-packet` takes for malformed. */
+const AGAIN = [0x62, 0x82, 0xa2].map((header) => header | DUP);
+
 /** Reads packets from bytes that come in pieces. */
 export class PacketReader {
 	/** The beginning of a packet that is not complete. */
@@ -41,7 +46,11 @@ export class PacketReader {
 		});
 		this.rest = joined([this.rest, bytes]);
 		for (let size = packetSize(this.rest); size !== undefined; size = packetSize(this.rest)) {
-			parser.parse(Buffer.from(this.rest.subarray(0, size)));
+			const packet = Buffer.from(this.rest.subarray(0, size));
+			const again = this.level === 3 && AGAIN.includes(packet[0]);
+			if (again) packet[0] &= ~DUP;
+			parser.parse(packet);
+			if (again) (found[found.length - 1] as { dup?: boolean }).dup = true;
 			this.rest = this.rest.slice(size);
 		}
 		return found;
@@ -64,11 +73,12 @@ function line(packet: codec.Packet): string {
 		words.push(packet.topic, `'${packet.payload.toString()}'`);
 		if (packet.qos > 0) words.push("qos", packet.qos, "id", packet.messageId);
 		if (packet.retain) words.push("retain");
-		if (packet.dup) words.push("dup");
 	} else if (packet.cmd === "subscribe") {
 		words.push("id", packet.messageId);
 		for (const { topic, qos } of packet.subscriptions) words.push(topic, "qos", qos);
 	} else if (packet.messageId !== undefined && packet.cmd !== "connect") words.push("id", packet.messageId);
+	if (packet.cmd === "unsubscribe") words.push(...packet.unsubscriptions);
+	if ("dup" in packet && packet.dup) words.push("dup");
 	return words.join(" ");
 }
 

@@ -76,15 +76,16 @@ export class Mosquitto {
 	private readonly config: string;
 	private program: Program | undefined;
 
-	private constructor(context: TestContext, port: number) {
+	private constructor(context: TestContext, port: number, settings: string) {
 		this.context = context;
 		this.port = port;
 		this.config = join(folder(context), "mosquitto.conf");
-		writeFileSync(this.config, `listener ${port} 127.0.0.1\nallow_anonymous true\n`);
+		writeFileSync(this.config, `listener ${port} 127.0.0.1\n${settings}\n`);
 	}
 
-	static async start(context: TestContext): Promise<Mosquitto> {
-		const broker = new Mosquitto(context, await freePort());
+	/** With these lines in its configuration. */
+	static async start(context: TestContext, settings = "allow_anonymous true"): Promise<Mosquitto> {
+		const broker = new Mosquitto(context, await freePort(), settings);
 		context.after(() => broker.kill());
 		await broker.restart();
 		return broker;

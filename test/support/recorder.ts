@@ -17,15 +17,17 @@ const STALE = [0x00, 0x02, 0x40, 0x30, 0xd0, 0x7f, 0xff];
 export class Recorder implements PacketReceiver {
 	/** "40 02 12 34" for a packet, `PUBLISH 'a' 68 69` and its flags for a message. */
 	readonly events: string[] = [];
+	readonly level: Level;
 	private readonly memory: Uint8Array;
 	private readonly inbox: number;
 	private readonly decoder: Decoder;
 	private fed = 0;
 
 	constructor({ level = 4, inbox = 64 }: Feeding = {}) {
+		this.level = level;
 		this.inbox = inbox;
 		this.memory = new Uint8Array(inbox + 4096);
-		this.decoder = new Decoder(this, this.memory, inbox, level);
+		this.decoder = new Decoder(this, this.memory, inbox);
 	}
 
 	/** Hands these bytes to the decoder at once, and forgets them as soon as it returns. */
@@ -62,19 +64,28 @@ export class Recorder implements PacketReceiver {
 		return Decoded.MORE;
 	}
 
-	skipped(message: Message): Decoded {
+	passBy(message: Message): Decoded {
 		this.events.push(`SKIPPED qos ${message.qos}${message.qos > 0 ? ` id ${message.identifier}` : ""}`);
 		return Decoded.MORE;
 	}
 }
 
-/** The events of these bytes, handed over in these pieces; "MALFORMED" is the last if they are. */
+/** What is wrong with malformed bytes, in words that begin alike. */
+const FAULTS: Record<number, string> = {
+	[Decoded.MALFORMED_TYPE]: "MALFORMED type",
+	[Decoded.MALFORMED_FLAGS]: "MALFORMED flags",
+	[Decoded.MALFORMED_LENGTH]: "MALFORMED length",
+	[Decoded.MALFORMED_QOS]: "MALFORMED qos",
+	[Decoded.MALFORMED_IDENTIFIER]: "MALFORMED identifier",
+};
+
+/** The events of these bytes, handed over in these pieces; if they are malformed, "MALFORMED" and why is the last. */
 export function events(pieces: readonly Uint8Array[], feeding: Feeding = {}): string[] {
 	const recorder = new Recorder(feeding);
 	for (const piece of pieces) {
 		const outcome = recorder.feed(piece);
 		if (outcome === Decoded.MORE) continue;
-		recorder.events.push(outcome === Decoded.MALFORMED ? "MALFORMED" : "CLOSED");
+		recorder.events.push(FAULTS[outcome] ?? `outcome ${outcome}`);
 		break;
 	}
 	return recorder.events;

@@ -15,6 +15,7 @@ const client = new Client({
 	link: new TcpLink({ host, port }),
 	clientId: name,
 	keepAlive: 30,
+	outbox: 512,
 	inbox: 128,
 	retryBase: 0.05,
 	retryCap: 0.1,
