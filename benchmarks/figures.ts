@@ -2,7 +2,8 @@
 import { Engine, type Measurement } from "../test/engines/measure.js";
 import { bundle } from "./bundle.js";
 
-export const OPERATIONS = {
+/** What workload/workload.ts does, what workload/parts.ts does, and workload/dispatch.ts. */
+const ALWAYS = {
 	publishQos0: "QoS 0 publish",
 	publishQos1: "QoS 1 publish + PUBACK",
 	publishNumber: "QoS 0 publish of a number",
@@ -11,6 +12,19 @@ export const OPERATIONS = {
 	ping: "PINGREQ + PINGRESP",
 	reconnect: "link lost and reconnected",
 } as const;
+
+const PARTS = {
+	publishQos2: "QoS 2 publish to PUBCOMP",
+	receiveQos2: "receive QoS 2 to PUBCOMP",
+	holdQos1: "receive QoS 1, held",
+	streamQos0: "stream of 1,000 bytes",
+} as const;
+
+const DISPATCH = {
+	dispatch: "receive QoS 0, 32 filters",
+} as const;
+
+export const OPERATIONS = { ...ALWAYS, ...PARTS, ...DISPATCH };
 
 export type Operation = keyof typeof OPERATIONS;
 export type Figures = Record<Operation, Measurement>;
@@ -31,8 +45,16 @@ export async function leastSteps(): Promise<Partial<Record<Operation, number>>> 
 
 /** Over a link that only counts, or through Moddable's TcpLink over a socket that does. */
 export async function figures(through: "link" | "TcpLink"): Promise<Figures> {
+	return {
+		...(await measured("benchmarks/workload/workload.ts", Object.keys(ALWAYS), through)),
+		...(await measured("benchmarks/workload/parts.ts", Object.keys(PARTS), through)),
+		...(await measured("benchmarks/workload/dispatch.ts", Object.keys(DISPATCH), through)),
+	} as Figures;
+}
+
+async function measured(entry: string, names: string[], through: "link" | "TcpLink"): Promise<Partial<Figures>> {
 	const source = await bundle(
-		"benchmarks/workload/workload.ts",
+		entry,
 		through === "link"
 			? {}
 			: {
@@ -44,9 +66,9 @@ export async function figures(through: "link" | "TcpLink"): Promise<Figures> {
 	const engine = await Engine.open(source);
 	try {
 		const result: Partial<Figures> = {};
-		for (const name of Object.keys(OPERATIONS) as Operation[]) result[name] = await engine.measure(name);
+		for (const name of names) result[name as Operation] = await engine.measure(name);
 		await engine.evaluate(`if (!firmware.check()) throw new Error("the workload went wrong");`);
-		return result as Figures;
+		return result;
 	} finally {
 		await engine.close();
 	}

@@ -6,9 +6,7 @@
  */
 import { Client } from "../../src/client.js";
 import { feed, feedIdentifier, fire, link, lose, open } from "./link.js";
-
-const TOPIC = "sensors/kitchen/temperature";
-const payload = new Uint8Array(32).fill(120);
+import { CONNACK, payload, publish, SUBACK, TOPIC } from "./packets.js";
 
 export const client = new Client({ link, clientId: "bench", keepAlive: 60, cleanSession: false });
 const atMostOnce = client.topic(TOPIC);
@@ -18,12 +16,10 @@ client.subscribe(TOPIC, 1, (message) => {
 	handled += message.payloadEnd - message.payloadStart;
 });
 
-const CONNACK = new Uint8Array([0x20, 2, 1, 0]);
-const SUBACK = new Uint8Array([0x90, 3, 0, 1, 1]);
 const PUBACK = new Uint8Array([0x40, 2, 0, 0]);
 const PINGRESP = new Uint8Array([0xd0, 0]);
-const PUBLISH0 = publish(0x30, 0);
-const PUBLISH1 = publish(0x32, 1);
+const PUBLISH0 = publish(0x30);
+const PUBLISH1 = publish(0x32);
 
 client.start();
 open();
@@ -31,15 +27,6 @@ feed(CONNACK, 4);
 feed(SUBACK, 5);
 /** The identifier that the client uses next; SUBSCRIBE had the first. */
 let identifier = 2;
-
-function publish(header: number, identifierBytes: number): Uint8Array {
-	const packet = [header, 0, 0, TOPIC.length];
-	for (let i = 0; i < TOPIC.length; i++) packet.push(TOPIC.charCodeAt(i));
-	if (identifierBytes) packet.push(0, 7);
-	for (let i = 0; i < payload.length; i++) packet.push(120);
-	packet[1] = packet.length - 2;
-	return new Uint8Array(packet);
-}
 
 export function publishQos0(n: number): void {
 	for (let i = 0; i < n; i++) atMostOnce.publish(payload, 32);

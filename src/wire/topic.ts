@@ -68,21 +68,17 @@ function textError(text: Uint8Array): string | undefined {
 	return undefined;
 }
 
-/** Does the topic name `bytes[at]` up to `bytes[end]` match the filter (section 4.7)? Both are legal. */
+/** Does the topic name `bytes[at]` up to `bytes[end]` match the filter (section 4.7)? Both are legal: no name has a wildcard. */
 export function matches(filter: Uint8Array, bytes: Uint8Array, at: number, end: number): boolean {
 	const first = filter[0];
 	if (bytes[at] === DOLLAR && (first === PLUS || first === HASH)) return false; // [MQTT-4.7.2-1]
 	const length = filter.length;
-	let i = 0;
-	while (i < length) {
+	for (let i = 0; i < length; i++) {
 		const byte = filter[i];
-		if (byte === HASH) return true;
-		if (byte === PLUS) {
-			while (at < end && bytes[at] !== SLASH) at++;
-		} else if (at === end) {
-			return byte === SLASH && filter[i + 1] === HASH; // "a/#" matches "a" too
-		} else if (byte !== bytes[at++]) return false;
-		i++;
+		if (at < end && byte === bytes[at]) at++;
+		else if (byte === HASH) return true;
+		else if (byte === PLUS) while (at < end && bytes[at] !== SLASH) at++;
+		else return at === end && byte === SLASH && filter[i + 1] === HASH; // "a/#" matches "a" too
 	}
 	return at === end;
 }
