@@ -47,12 +47,16 @@ export class ExactlyOnce {
 	 * taken until PUBREL has come. (But level 3 does not say whether the broker kept the session, and there a
 	 * message without DUP is a new one.) Nor if there would be no room for its identifier.
 	 */
-	admits(session: Session, { header, identifier, remaining }: Message): boolean {
-		const waiting = session.deferral ? session.deferral.waiting(identifier) : 0;
+	admits(session: Session, message: Message): boolean {
+		const { identifier } = message;
+		const { deferral } = session;
+		const waiting = deferral ? deferral.waiting(identifier) : 0;
 		if (waiting === -1) return false; // it is held
 		if (this.identifiers.indexOf(identifier) !== -1) {
-			if (session.level === 3 && (header & PublishFlag.DUP) === 0) return true;
-			if (remaining === 0) session.reply(Packet.PUBREC, identifier);
+			if (session.level === 3 && (message.header & PublishFlag.DUP) === 0) return true;
+			if (message.remaining !== 0) return false;
+			if (deferral) deferral.answer(message);
+			else session.reply(Packet.PUBREC, identifier);
 			return false;
 		}
 		if (this.free > waiting) return true;

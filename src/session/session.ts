@@ -143,8 +143,6 @@ export class Session implements LinkOwner, PacketReceiver {
 	skip = 0;
 	/** The packet in hand, if it is not a record of the outbox. */
 	private request: Request | undefined;
-	/** It is sent again, and says so. */
-	private again = false;
 	/** @internal A callback of a stream runs while the output is being filled. */
 	reading = false;
 	/** Bytes in `replies`. */
@@ -235,7 +233,8 @@ export class Session implements LinkOwner, PacketReceiver {
 	onWritable(): void {
 		if (this.state === State.OPENING) {
 			this.state = State.CONNECTING;
-			this.alarm.set(this.options.timeout);
+			this.quiet = false;
+			this.alarm.set(this.interval < this.options.timeout ? this.interval : this.options.timeout);
 		}
 		this.pump();
 	}
@@ -262,7 +261,11 @@ export class Session implements LinkOwner, PacketReceiver {
 				this.disconnect(Reason.OPEN_TIMEOUT);
 				break;
 			case State.CONNECTING:
-				this.disconnect(Reason.CONNACK_TIMEOUT);
+				// The keep alive runs from CONNECT, and CONNACK may take more than half of it.
+				if (this.interval < this.options.timeout && !this.quiet) {
+					this.quiet = true;
+					this.alarm.set(this.options.timeout - this.interval);
+				} else this.disconnect(Reason.CONNACK_TIMEOUT);
 				break;
 			case State.CONNECTED:
 				this.checkAlive();
@@ -334,13 +337,16 @@ export class Session implements LinkOwner, PacketReceiver {
 		}
 	}
 
-	/** What was missing at the last look and still is ends the connection. */
+	/** A look at the keep alive. What was missing at the last one and still is ends the connection. */
 	private checkAlive(): void {
-		let missing: Reason = Reason.NONE;
+		if (this.pinged) {
+			this.disconnect(Reason.PINGRESP_TIMEOUT);
+			return;
+		}
 		const between = this.end === this.output && this.progress === 0;
-		if (this.pinged) missing = Reason.PINGRESP_TIMEOUT;
-		else if (this.quiet && !between) missing = Reason.WRITE_TIMEOUT;
-		else if (between && this.subscriptions.unanswered !== 0) missing = Reason.SUBACK_TIMEOUT;
+		let missing: Reason = Reason.NONE;
+		if (!between) missing = this.quiet ? Reason.WRITE_TIMEOUT : Reason.NONE;
+		else if (this.subscriptions.unanswered !== 0) missing = Reason.SUBACK_TIMEOUT;
 		if (missing !== Reason.NONE && missing === this.missing) {
 			this.disconnect(missing);
 			return;
@@ -348,14 +354,16 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.missing = missing;
 		this.wait = this.options.retryBase; // the link has been up for a while
 		this.alarm.set(this.interval);
-		const silent = this.quiet || this.unheard;
-		if (silent && missing === Reason.NONE && between && this.options.keepAlive !== 0) {
-			this.pinged = true;
-			this.missing = Reason.PINGRESP_TIMEOUT;
-			this.end = writeEmpty(this.bytes, this.end, Packet.PINGREQ);
-			this.flush();
-		}
+		if (between && (this.quiet || this.unheard)) this.ping();
 		this.quiet = this.unheard = true;
+	}
+
+	/** PINGREQ, between packets; its answer is due at the next look. */
+	private ping(): void {
+		if (this.options.keepAlive === 0) return;
+		this.pinged = true;
+		this.end = writeEmpty(this.bytes, this.end, Packet.PINGREQ);
+		this.flush();
 	}
 
 	// What comes in
@@ -419,9 +427,10 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.connections++;
 		this.progress = 0;
 		this.pinged = this.threw = false;
-		this.quiet = true; // since CONNECT
 		this.missing = Reason.NONE;
 		this.alarm.set(this.interval);
+		if (this.quiet) this.ping(); // CONNECT is long ago
+		this.quiet = true;
 		this.outbox.rewind();
 		this.subscriptions.renew(this.kept, present);
 		if (this.exactlyOnce) this.exactlyOnce.renew(this.outbox, this.kept);
@@ -441,7 +450,9 @@ export class Session implements LinkOwner, PacketReceiver {
 		if (this.state !== State.CONNECTED) return this.disconnect(Reason.UNEXPECTED_PACKET);
 		if (qos === 4) {
 			if (!this.exactlyOnce) return this.disconnect(Reason.UNEXPECTED_PACKET); // nobody asked for it
-			if (!this.exactlyOnce.admits(this, message)) return this.goesOn();
+			if (!this.exactlyOnce.admits(this, message)) {
+				return this.nameIsLegal(message) ? this.goesOn() : Decoded.MALFORMED_TOPIC;
+			}
 		}
 		const subscriptions = this.subscriptions;
 		// A filter without wildcards is legal itself, and so is what equals it.
@@ -558,16 +569,13 @@ export class Session implements LinkOwner, PacketReceiver {
 	private putRequest(request: Request): boolean {
 		const { scratch } = this;
 		const { members, packet } = request;
-		// A UNSUBSCRIBE has no QoS behind its filters.
+		// An UNSUBSCRIBE has no QoS behind its filters.
 		const trim = packet === Packet.SUBSCRIBE ? 0 : 1;
 		let remaining = 2;
 		for (let i = 0; i < members.length; i++) remaining += members[i].entry.length - trim;
-		if (this.progress === 0) {
-			// Sent before, in the same session: level 3 calls that a redelivery (3.1, section 3.8).
-			this.again = request.identifier !== 0 && this.level === 3;
-			if (request.identifier === 0) request.identifier = this.nextIdentifier();
-		}
-		scratch[0] = this.again ? packet | PublishFlag.DUP : packet;
+		if (request.identifier === 0) request.identifier = this.nextIdentifier();
+		// Level 3 calls it a redelivery (3.1, section 3.8), level 4 forbids the flag ([MQTT-3.8.1-1]).
+		scratch[0] = request.again && this.level === 3 ? packet | PublishFlag.DUP : packet;
 		const head = writeLength(scratch, 1, remaining);
 		scratch[head] = request.identifier >> 8;
 		scratch[head + 1] = request.identifier;

@@ -71,7 +71,8 @@ export class Stream implements Streamed {
 	publish(length: number, source: Source): boolean {
 		const { topic, session } = this;
 		if (this.source !== undefined) return false;
-		if (!(length >= 0 && length === Math.floor(length) && length + topic.name.length + 2 <= Limit.REMAINING_LENGTH)) {
+		const most = Limit.REMAINING_LENGTH - topic.name.length - (topic.qos === 0 ? 0 : 2);
+		if (!(length >= 0 && length <= most && length === Math.floor(length))) {
 			session.oversized++;
 			return false;
 		}

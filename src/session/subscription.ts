@@ -83,6 +83,8 @@ export interface Request {
 	told: boolean;
 	/** Of the packet that was sent, or begun, and is not answered; 0 if there is none. */
 	identifier: number;
+	/** It was sent, or begun, on an earlier connection of the same session. */
+	again: boolean;
 }
 
 /** Has one of these the same filter? */
@@ -121,7 +123,7 @@ export class Subscriptions {
 	}
 
 	private request(packet: Packet, members: Subscription[]): void {
-		this.requests.push({ packet, members, told: false, identifier: 0 });
+		this.requests.push({ packet, members, told: false, identifier: 0, again: false });
 		this.unanswered++;
 	}
 
@@ -175,11 +177,12 @@ export class Subscriptions {
 		for (let i = 0; i < requests.length; i++) {
 			const request = requests[i];
 			if (!kept) request.identifier = 0;
-			if (!present || request.identifier !== 0) request.told = false;
+			request.again = request.identifier !== 0;
+			if (!present || request.again) request.told = false;
 			if (!request.told) {
 				if (request.packet === Packet.UNSUBSCRIBE) {
 					if (!kept) continue;
-				} else if (request.identifier === 0) {
+				} else if (!request.again) {
 					if (!purge(request.members)) continue;
 					for (let j = 0; j < request.members.length; j++) request.members[j].granted = -1;
 				}
