@@ -15,6 +15,7 @@
 import { whole } from "../check.js";
 import { Decoded } from "../wire/decode.js";
 import type { Message } from "../wire/message.js";
+import { Answer } from "./answer.js";
 import { Reason } from "./reason.js";
 import type { Session } from "./session.js";
 
@@ -22,7 +23,7 @@ import type { Session } from "./session.js";
 export class Deferral {
 	/** The ticket of each message that waits, oldest first; 0 if it waits only behind others. */
 	private readonly tickets: Uint32Array;
-	/** Its identifier, and its QoS above that. */
+	/** Its identifier, and what it is answered above that. */
 	private readonly answers: Uint32Array;
 	private count = 0;
 	private ticket = 0;
@@ -87,7 +88,7 @@ export class Deferral {
 	waiting(identifier: number): number {
 		let count = 0;
 		for (let i = 0; i < this.count; i++) {
-			if (this.answers[i] >> 16 !== 2) continue;
+			if (this.answers[i] >> 16 !== Answer.ACCEPT) continue;
 			if ((this.answers[i] & 0xffff) === identifier) return -1;
 			count++;
 		}
@@ -99,15 +100,17 @@ export class Deferral {
 		this.holding = false;
 	}
 
-	/** @internal Acknowledges a message whose handlers have returned, unless it is held, or another one in front of it. */
-	answer(message: Message): Decoded {
+	/**
+	 * @internal Gives an answer of `session.answer` to a message whose handlers have returned, unless it is held, or
+	 * another one in front of it.
+	 */
+	answer(answer: Answer, identifier: number): Decoded {
 		const { count, holding, session } = this;
-		const qos = (message.header & 6) >> 1;
-		if (!holding && count === 0) return session.answer(qos, message.identifier);
+		if (!holding && count === 0) return session.answer(answer, identifier);
 		this.holding = false;
 		if (count === this.tickets.length) return session.disconnect(Reason.REPLY_OVERFLOW);
 		this.tickets[count] = holding ? this.ticket : 0;
-		this.answers[count] = (qos << 16) | message.identifier;
+		this.answers[count] = (answer << 16) | identifier;
 		this.count++;
 		return Decoded.MORE;
 	}

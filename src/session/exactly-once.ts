@@ -11,6 +11,7 @@ import { Decoded } from "../wire/decode.js";
 import { writeReply } from "../wire/encode.js";
 import type { Message } from "../wire/message.js";
 import { Packet, PublishFlag } from "../wire/packet.js";
+import { Answer } from "./answer.js";
 import { Reason } from "./reason.js";
 import type { Session } from "./session.js";
 
@@ -55,7 +56,7 @@ export class ExactlyOnce {
 		if (this.identifiers.indexOf(identifier) !== -1) {
 			if (session.level === 3 && (message.header & PublishFlag.DUP) === 0) return true;
 			if (message.remaining !== 0) return false;
-			if (deferral) deferral.answer(message);
+			if (deferral) deferral.answer(Answer.REPEAT, identifier);
 			else session.reply(Packet.PUBREC, identifier);
 			return false;
 		}

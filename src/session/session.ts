@@ -17,6 +17,7 @@ import { lengthSize, writeEmpty, writeLength, writePublish, writeReply } from ".
 import type { Message } from "../wire/message.js";
 import { type Level, Limit, Packet, PublishFlag } from "../wire/packet.js";
 import { matches, wellFormed } from "../wire/topic.js";
+import { Answer } from "./answer.js";
 import type { Deferral } from "./deferral.js";
 import type { ExactlyOnce } from "./exactly-once.js";
 import type { Fallback } from "./fallback.js";
@@ -491,8 +492,8 @@ export class Session implements LinkOwner, PacketReceiver {
 			return Decoded.MORE;
 		}
 		if (qos === 0) return Decoded.MORE;
-		if (this.deferral) return this.deferral.answer(message);
-		return qos === 2 ? this.reply(Packet.PUBACK, message.identifier) : this.answer(2, message.identifier);
+		if (this.deferral) return this.deferral.answer(qos >> 1, message.identifier);
+		return qos === 2 ? this.reply(Packet.PUBACK, message.identifier) : this.answer(Answer.ACCEPT, message.identifier);
 	}
 
 	/** MORE, or CLOSED if a callback or a violation has ended the connection. */
@@ -507,20 +508,20 @@ export class Session implements LinkOwner, PacketReceiver {
 	/** The topic name did not fit the inbox: nobody gets the message, but the broker gets its answer ([MQTT-4.5.0-2]). */
 	passBy(message: Message): Decoded {
 		if (this.state !== State.CONNECTED) return this.disconnect(Reason.UNEXPECTED_PACKET);
-		const qos = (message.header & 6) >> 1;
-		if (qos === 2) {
+		const answer = (message.header & 6) >> 1;
+		if (answer === Answer.ACCEPT) {
 			if (!this.exactlyOnce) return this.disconnect(Reason.UNEXPECTED_PACKET);
 			if (!this.exactlyOnce.admits(this, message)) return this.goesOn();
 		}
 		this.skipped++;
-		if (qos === 0) return Decoded.MORE;
-		return this.deferral ? this.deferral.answer(message) : this.answer(qos, message.identifier);
+		if (answer === 0) return Decoded.MORE;
+		return this.deferral ? this.deferral.answer(answer, message.identifier) : this.answer(answer, message.identifier);
 	}
 
-	/** Acknowledges a message: PUBACK, or PUBREC. */
-	answer(qos: number, identifier: number): Decoded {
-		if (qos === 2 && this.exactlyOnce) return this.exactlyOnce.accept(this, identifier);
-		return this.reply(Packet.PUBACK, identifier);
+	/** Acknowledges a message. */
+	answer(answer: Answer, identifier: number): Decoded {
+		if (answer === Answer.ACCEPT && this.exactlyOnce) return this.exactlyOnce.accept(this, identifier);
+		return this.reply(answer === Answer.ACKNOWLEDGE ? Packet.PUBACK : Packet.PUBREC, identifier);
 	}
 
 	// What goes out

@@ -126,7 +126,9 @@ class Comparison {
 
 	private nextIdentifier(): number {
 		do this.identifier = (this.identifier % IDENTIFIERS) + 1;
-		while (this.records.some((record) => record.state !== RecordState.WAITING && record.identifier === this.identifier));
+		while (
+			this.records.some((record) => record.state !== RecordState.WAITING && record.identifier === this.identifier)
+		);
 		return this.identifier;
 	}
 
@@ -142,7 +144,11 @@ class Comparison {
 		const identifier = direct ? this.nextIdentifier() : 0;
 		const state = direct ? (qos as number) : RecordState.WAITING;
 		const fits = this.used + RECORD_HEADER + length <= outbox.size;
-		assert.equal(outbox.append(bytes, length, topic, identifier, state), fits, `${length} more than ${this.used} bytes`);
+		assert.equal(
+			outbox.append(bytes, length, topic, identifier, state),
+			fits,
+			`${length} more than ${this.used} bytes`,
+		);
 		if (!fits) return;
 		records.push({ payload: bytes.subarray(0, length), topic, qos, identifier, state });
 		if (direct) this.next++;

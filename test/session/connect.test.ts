@@ -1,10 +1,11 @@
 /** From `start` to CONNACK, and what happens if it does not come to that. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { describe, Reason, State } from "../../src/client.js";
+import { Client, describe, Reason, State } from "../../src/client.js";
 import { accept, connected, reconnect, scene } from "../support/client.js";
 import { hex, show, utf8 } from "../support/hex.js";
 import { connack, puback, publish } from "../support/packets.js";
+import { ScriptedNetwork } from "../support/scripted.js";
 
 test("nothing happens before start", () => {
 	const { client, network } = scene();
@@ -89,6 +90,25 @@ test("a will at QoS 2, an empty will message, and an empty user name with an emp
 	client.start();
 	network.open();
 	assert.equal(show(network.taken()), "10 16 00 04 4d 51 54 54 04 d6 00 3c 00 01 63 00 01 74 00 00 00 00 00 00");
+});
+
+test("a client needs no callbacks", () => {
+	const network = new ScriptedNetwork();
+	const client = new Client({ link: network.link, clientId: "c" });
+	client.subscribe("a", 1, () => {
+		throw new Error("no");
+	});
+	client.start();
+	network.open();
+	network.receive(connack());
+	network.receive(publish("a", ""));
+	assert.equal(client.status.failures, 1);
+	network.break();
+	network.clock.toNext();
+	network.open();
+	network.receive(connack());
+	assert.equal(client.status.connections, 2);
+	client.stop();
 });
 
 test("starting twice opens one link", () => {

@@ -48,7 +48,12 @@ for (const level of [3, 4] as const) {
 test("messages at QoS 0, 1 and 2 go out in the order of publishing, connected or before that", () => {
 	const scene = made();
 	const topics = ([0, 1, 2] as const).map((qos) => scene.client.topic(`q${qos}`, { qos }));
-	const lines = ["PUBLISH q2 '1' qos 2 id 1", "PUBLISH q0 '2'", "PUBLISH q1 '3' qos 1 id 2", "PUBLISH q2 '4' qos 2 id 3"];
+	const lines = [
+		"PUBLISH q2 '1' qos 2 id 1",
+		"PUBLISH q0 '2'",
+		"PUBLISH q1 '3' qos 1 id 2",
+		"PUBLISH q2 '4' qos 2 id 3",
+	];
 	for (const [text, qos] of ["2", "0", "1", "2"].entries()) topics[+qos].publish(utf8(String(text + 1)));
 	assert.deepEqual(scene.sent(), lines);
 	for (const packet of [pubrec(3), puback(2), pubrec(1), pubcomp(1), pubcomp(3)]) scene.network.receive(packet);
@@ -620,4 +625,12 @@ test("a PUBREL with identifier 0 is not taken for that of a message", () => {
 	network.receive(pubrel(0));
 	if (reasons.length > 0) assert.deepEqual(reasons, [Reason.MALFORMED_IDENTIFIER]);
 	else assert.equal(client.status.stray, 1);
+});
+
+test("a message that comes again is checked like any other: an ill-formed topic name closes the link", () => {
+	const { network, reasons, heard } = listener();
+	network.receive(message("1", 7));
+	network.receive(Uint8Array.of(0x3c, 6, 0, 2, 0x61, 0, 0, 7));
+	assert.deepEqual(reasons, [Reason.MALFORMED_TOPIC]);
+	assert.deepEqual(heard, ["1"]);
 });

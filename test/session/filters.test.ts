@@ -207,7 +207,10 @@ test("mqtt-packet writes the same SUBSCRIBE and UNSUBSCRIBE for random filters, 
 				asked.subscriptions.map(({ qos }) => qos),
 				unique.map(({ qos }) => qos),
 			);
-			assert.deepEqual(ended.unsubscriptions, asked.subscriptions.map(({ topic }) => topic));
+			assert.deepEqual(
+				ended.unsubscriptions,
+				asked.subscriptions.map(({ topic }) => topic),
+			);
 		}
 	}
 });

@@ -193,3 +193,44 @@ test("a SUBACK that comes in time closes nothing, however the looks at it fall",
 		network.receive(suback(id, 0));
 	}
 });
+
+test("wherever CONNACK falls, PINGREQ follows CONNECT within the keep alive", () => {
+	for (const keepAlive of [1, 2, 10]) {
+		for (let after = 0; after < 1_000 * keepAlive; after += 100) {
+			const { client, network, sent, reasons } = scene({ keepAlive, timeout: 10 });
+			client.start();
+			network.open();
+			assert.deepEqual(sent(), ["CONNECT"]);
+			network.clock.advance(after);
+			network.receive(connack());
+			network.clock.advance(1_000 * keepAlive - after);
+			assert.ok(sent().includes("PINGREQ"), `keep alive ${keepAlive} s, CONNACK after ${after} ms`);
+			if (reasons.length === 0) network.receive(pingresp());
+			assert.ok(reasons.every((reason) => reason === Reason.PINGRESP_TIMEOUT));
+		}
+	}
+});
+
+test("a CONNACK that takes more than half of the keep alive is followed by PINGREQ at once, in front of all else", () => {
+	const { client, network, sent } = scene({ keepAlive: 10, timeout: 10 });
+	client.subscribe("a", 0, () => {});
+	client.start();
+	network.open();
+	sent();
+	network.clock.advance(6_000);
+	network.receive(connack());
+	assert.deepEqual(sent(), ["PINGREQ", "SUBSCRIBE id 1 a qos 0"]);
+});
+
+for (const keepAlive of [0, 1, 2, 10, 60]) {
+	test(`keep alive ${keepAlive}: CONNACK may take the timeout, and no longer`, () => {
+		const { client, network, reasons } = scene({ keepAlive, timeout: 10 });
+		client.start();
+		network.clock.advance(3_000);
+		network.open();
+		network.clock.advance(9_999);
+		assert.deepEqual(reasons, []);
+		network.clock.advance(1);
+		assert.deepEqual(reasons, [Reason.CONNACK_TIMEOUT]);
+	});
+}

@@ -91,6 +91,8 @@ const BAD_TOPICS: [string, unknown, unknown, RegExp][] = [
 	["of 65,536 bytes", "x".repeat(65_536), {}, /65536 bytes; 65,535 is the most/],
 	["that is missing", undefined, {}, /topic/],
 	["that is a number", 7, {}, /topic/],
+	["of bytes with a wildcard", Uint8Array.of(0x61, 0x2f, 0x2b), {}, /topic "" has a wildcard/],
+	["of bytes that are not UTF-8", Uint8Array.of(0xff), {}, /topic holds .* not UTF-8/],
 	["at QoS 2 without exactlyOnce", "a", { qos: 2 }, /qos 2 needs .* exactlyOnce: new ExactlyOnce\(\)/],
 	["at QoS 3", "a", { qos: 3 }, /qos must be 0, 1 or 2, not 3/],
 	["at QoS NaN", "a", { qos: Number.NaN }, /qos .*NaN/],
@@ -110,6 +112,22 @@ test("a topic of 65,535 bytes is taken, and goes out", () => {
 	assert.equal(client.topic(name, { qos: 1 }).publish(new Uint8Array(1).fill(0x61)), true);
 	assert.deepEqual(sent(), [`PUBLISH ${name} 'a' qos 1 id 1`]);
 });
+
+for (const level of [3, new Fallback()]) {
+	test(`${level === 3 ? "at level 3" : "with Fallback"} a name or filter has at most 32,767 characters (3.1, section 2.5)`, () => {
+		const { client } = scene({ level: level as 3 });
+		for (const character of ["x", "°"]) {
+			const most = character.repeat(32_767);
+			client.topic(most);
+			client.subscribe(most, 0, () => {});
+			scene({ level: 3, will: { topic: most, payload } });
+		}
+		const long = "x".repeat(32_768);
+		complains(/topic is longer than the 32,767 characters of MQTT 3\.1/, () => client.topic(long));
+		complains(/filter is longer/, () => client.subscribe(long, 0, () => {}));
+		complains(/will\.topic is longer/, () => scene({ level: 3, will: { topic: long, payload } }));
+	});
+}
 
 test("a refused topic leaves no trace; 256 are taken, and not one more", () => {
 	const { client, sent } = connected({ outbox: 16_384 });

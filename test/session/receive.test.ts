@@ -1,8 +1,8 @@
 /** Messages that come in: who gets them, and when they are acknowledged (section 4.3). */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Client, type Message, State } from "../../src/client.js";
-import { connected, reconnect } from "../support/client.js";
+import { type Client, ExactlyOnce, type Message, Reason, State } from "../../src/client.js";
+import { connected, reconnect, scene } from "../support/client.js";
 import { joined, textOf, utf8 } from "../support/hex.js";
 import { publish, suback } from "../support/packets.js";
 
@@ -131,8 +131,10 @@ test("names of every length from 1 to 40 are told from their neighbours, whereve
 	const calls: string[] = [];
 	const names: string[] = [];
 	for (let length = 1; length <= 40; length++) names.push("abcdefghij".repeat(4).slice(0, length));
+	// Three of each length: they differ in the last character, or in the first one.
+	for (let length = 2; length <= 40; length++) names.push(`_${"bcdefghij_".repeat(4).slice(0, length - 1)}`);
 	for (const name of names) subscribed(made, name, (message) => calls.push(textOf(message.topic)));
-	const others = names.map((name) => `${name.slice(0, -1)}_`);
+	const others = names.map((name) => `${name.slice(0, -1)}-`);
 	for (let shift = 0; shift < 8; shift++) {
 		// A PINGRESP, or a message of another length in front, moves the name in memory.
 		const front = [new Uint8Array(0), publish("_", "x".repeat(shift))][+(shift > 0)];
@@ -175,6 +177,73 @@ for (const length of [29, 30, 31, 32, 33, 34, 35, 36, 100, 300]) {
 		});
 	}
 }
+
+test("a message at QoS 0 whose topic does not fit the inbox is counted, and what follows is heard", () => {
+	const made = connected({ inbox: 32 });
+	const heard: string[] = [];
+	subscribed(made, "#", (message) => heard.push(textOf(message.topic)));
+	made.network.receive(joined([publish("t".repeat(100), "x"), publish("b", "2")]));
+	assert.deepEqual(heard, ["b"]);
+	assert.equal(made.client.status.skipped, 1);
+	assert.deepEqual(made.sent(), []);
+});
+
+test("a message whose topic does not fit the inbox closes the link in front of CONNACK, as any other does", () => {
+	const made = scene({ inbox: 32 });
+	made.client.start();
+	made.network.open();
+	made.network.receive(publish("t".repeat(100), "x"));
+	assert.deepEqual(made.reasons, [Reason.UNEXPECTED_PACKET]);
+	assert.equal(made.client.status.skipped, 0);
+});
+
+const LONG_TOPICS: [string, number[]][] = [
+	["U+0000", [0]],
+	["a wildcard +", [0x2b]],
+	["a wildcard #", [0x23]],
+	["a surrogate", [0xed, 0xa0, 0x80]],
+	["an overlong form", [0xc0, 0x80]],
+	["a byte that continues nothing", [0x80]],
+	["a character that is cut off", [0xe2, 0x82]],
+	["a character that is cut off after one byte of four", [0xf0]],
+];
+
+for (const [what, bytes] of LONG_TOPICS) {
+	test(`a topic name that does not fit the inbox and holds ${what}, wherever it stands, is found out`, () => {
+		for (const qos of [0, 1] as const) {
+			for (let at = 0; at <= 70; at++) {
+				const name = new Uint8Array(70 + bytes.length).fill(0x61);
+				name.set(bytes, at);
+				const length = 2 + name.length + (qos > 0 ? 2 : 0) + 40;
+				const packet = new Uint8Array(2 + length).fill(1);
+				packet.set([0x30 | (qos << 1), length, 0, name.length]);
+				packet.set(name, 4);
+				for (const pieceSize of [1, 7, 4096]) {
+					const made = connected({ inbox: 16 });
+					made.network.receive(packet, pieceSize);
+					const where = `QoS ${qos}, at ${at}, pieces of ${pieceSize}`;
+					assert.deepEqual(made.reasons, [Reason.MALFORMED_TOPIC], where);
+				}
+			}
+		}
+	});
+}
+
+test("a topic name of characters of one to four bytes that does not fit the inbox is passed by, wherever it is cut", () => {
+	for (let inbox = 16; inbox <= 36; inbox += 4) {
+		for (const pattern of ["°", "€", "\u{1f321}", "a°€\u{1f321}", "\u{1f321}€°a", "aaa°"]) {
+			for (let shift = 0; shift < 4; shift++) {
+				const name = "a".repeat(shift) + pattern.repeat(30);
+				const made = connected({ inbox });
+				for (const pieceSize of [1, 5, 4096]) {
+					made.network.receive(publish(name, new Uint8Array(50), { qos: 1, id: 7 }), pieceSize);
+					assert.deepEqual(made.reasons, [], `inbox ${inbox}: ${name}`);
+					assert.deepEqual(made.sent(), ["PUBACK id 7"]);
+				}
+			}
+		}
+	}
+});
 
 test("a PUBLISH that is not finished when the link breaks leaves nothing behind", () => {
 	const made = connected({ inbox: 32 });
@@ -223,3 +292,38 @@ test("what is published within a handler goes out, and its message is acknowledg
 	made.network.receive(publish("a", "?", { qos: 1, id: 7 }));
 	assert.deepEqual(made.sent(), ["PUBLISH answer '!' qos 1 id 2", "PUBACK id 7"]);
 });
+
+for (const [qos, answer] of [
+	[0, []],
+	[1, ["PUBACK id 7"]],
+	[2, ["PUBREC id 7"]],
+] as const) {
+	test(`QoS ${qos}: the largest message there is, of 268,435,455 bytes, is handed over in parts and answered once`, () => {
+		const made = connected({ exactlyOnce: new ExactlyOnce(), inbox: 4_096 });
+		const head = Uint8Array.of(0x30 | (qos << 1), 0xff, 0xff, 0xff, 0x7f, 0, 1, 0x61, ...(qos > 0 ? [0, 7] : []));
+		const size = 268_435_455 - 3 - (qos > 0 ? 2 : 0);
+		let bytes = 0;
+		let ends = 0;
+		made.client.subscribe("a", qos, (message) => {
+			if (message.offset !== bytes || message.topicEnd - message.topicStart !== 1) throw new Error("a gap");
+			bytes += message.payloadEnd - message.payloadStart;
+			if (message.remaining === 0) ends++;
+			else if (message.remaining !== size - bytes) throw new Error("a wrong remaining");
+		});
+		made.sent();
+		made.network.receive(head);
+		const piece = new Uint8Array(4_096);
+		for (let left = size; left > 0; left -= piece.length) {
+			assert.equal(ends, 0);
+			made.network.receive(left < piece.length ? piece.subarray(0, left) : piece);
+		}
+		assert.equal(made.client.status.failures, 0);
+		assert.equal(bytes, size);
+		assert.equal(ends, 1);
+		assert.deepEqual(made.sent(), answer);
+		assert.equal(made.client.status.received, 1);
+		bytes = 0;
+		made.network.receive(publish("a", "")); // the packet behind it is found
+		assert.equal(ends, 2);
+	});
+}

@@ -82,7 +82,9 @@ test("a SUBACK of which one code is unknown is malformed, and grants nothing", (
 test("a message is handed to each of several filters that matches, once", () => {
 	const made = connected();
 	const heard: string[] = [];
-	made.client.subscribeAll(["a", "a", "+"].map((filter, i) => ({ filter, qos: 0, handler: () => heard.push(filter + i) })));
+	made.client.subscribeAll(
+		["a", "a", "+"].map((filter, i) => ({ filter, qos: 0, handler: () => heard.push(filter + i) })),
+	);
 	made.network.receive(suback(1, 0, 0, 0));
 	made.network.receive(publish("a", ""));
 	assert.deepEqual(heard, ["a0", "a1", "+2"]);

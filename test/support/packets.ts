@@ -82,39 +82,15 @@ function line(packet: codec.Packet): string {
 	return words.join(" ");
 }
 
-// What a broker says
-
-export function connack(returnCode = 0, sessionPresent = false): Uint8Array {
-	return Uint8Array.of(0x20, 2, sessionPresent ? 1 : 0, returnCode);
-}
-
-export function publish(
-	topic: string,
-	payload: string | Uint8Array,
-	options: { qos?: 0 | 1 | 2; id?: number; dup?: boolean; retain?: boolean } = {},
-): Uint8Array {
-	const { qos = 0, id, dup = false, retain = false } = options;
-	return new Uint8Array(
-		codec.generate({
-			cmd: "publish",
-			topic,
-			payload: typeof payload === "string" ? payload : Buffer.from(payload),
-			qos,
-			dup,
-			retain,
-			messageId: id,
-		}),
-	);
-}
-
-function acknowledgement(header: number, id: number, ...codes: number[]): Uint8Array {
-	return Uint8Array.of(header, 2 + codes.length, id >> 8, id & 255, ...codes);
-}
-
-export const puback = (id: number) => acknowledgement(0x40, id);
-export const pubrec = (id: number) => acknowledgement(0x50, id);
-export const pubrel = (id: number) => acknowledgement(0x62, id);
-export const pubcomp = (id: number) => acknowledgement(0x70, id);
-export const suback = (id: number, ...codes: number[]) => acknowledgement(0x90, id, ...codes);
-export const unsuback = (id: number) => acknowledgement(0xb0, id);
-export const pingresp = () => Uint8Array.of(0xd0, 0);
+/** What a broker says. */
+export {
+	connack,
+	pingresp,
+	puback,
+	pubcomp,
+	publish,
+	pubrec,
+	pubrel,
+	suback,
+	unsuback,
+} from "../conformance/packets.js";
