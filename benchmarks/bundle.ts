@@ -3,6 +3,7 @@ import { fileURLToPath } from "node:url";
 import typescript from "@rollup/plugin-typescript";
 import { rollup } from "rollup";
 import { minify } from "terser";
+import { shakeMethods } from "../rollup.plugins.js";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
@@ -21,6 +22,7 @@ export async function bundle(entry: string, replace: Record<string, string> = {}
 				},
 			},
 			(typescript as unknown as typeof typescript.default)({ tsconfig: `${root}benchmarks/tsconfig.bundle.json` }),
+			shakeMethods,
 		],
 		onwarn(warning) {
 			throw new Error(warning.message);

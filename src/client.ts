@@ -231,7 +231,7 @@ export class Client {
 	 * messages that still come are acknowledged and counted as `unhandled`. One that has ended already is left alone.
 	 */
 	unsubscribe(subscriptions: Subscription | readonly Subscription[]): void {
-		this.session.subscriptions.end(subscriptions instanceof Subscription ? [subscriptions] : subscriptions);
+		this.session.subscriptions.cancel(subscriptions instanceof Subscription ? [subscriptions] : subscriptions);
 		this.session.wake();
 	}
 

@@ -128,7 +128,7 @@ export class Subscriptions {
 	}
 
 	/** Ends these: their handlers are not called any more, and the broker is told with one UNSUBSCRIBE. */
-	end(members: readonly Subscription[]): void {
+	cancel(members: readonly Subscription[]): void {
 		const { requests } = this;
 		const gone: Subscription[] = [];
 		for (let i = 0; i < members.length; i++) {

@@ -1,0 +1,94 @@
+/** What the bundles leave out of the client: methods whose name nothing says, and what only they use. */
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { fileURLToPath } from "node:url";
+import { rollup } from "rollup";
+import { shakeMethods, unwrapClasses } from "../rollup.plugins.js";
+
+/** A module of the client, as far as the plugin can tell, and one of a firmware. */
+const CLIENT = fileURLToPath(new URL("../src/a.js", import.meta.url));
+const FIRMWARE = "firmware.js";
+
+/** The bundle of these two. */
+async function bundled(client: string, firmware: string, plugins = [shakeMethods]): Promise<string> {
+	const texts: Record<string, string> = { [CLIENT]: client, [FIRMWARE]: `import { A } from "client";\n${firmware}` };
+	const build = await rollup({
+		input: FIRMWARE,
+		plugins: [
+			{ name: "texts", resolveId: (id) => (id === "client" ? CLIENT : id), load: (id) => texts[id] },
+			...plugins,
+		],
+	});
+	const { output } = await build.generate({ format: "es" });
+	return output[0].code;
+}
+
+/** Which of these words stand in the bundle. */
+function found(code: string, ...words: string[]): string[] {
+	return words.filter((word) => new RegExp(`\\b${word}\\b`).test(code));
+}
+
+const CLASS = `
+	function helper() { return "helped"; }
+	class Part { used() {} }
+	export class A {
+		constructor() { this.part = undefined; }
+		first() { return this.second(); }
+		second() { return 2; }
+		third() { return helper() + new Part().used(); }
+		get fourth() { return 4; }
+		static fifth() {}
+	}`;
+
+test("a method that nothing calls is left out, with the functions and classes that only it uses", async () => {
+	const code = await bundled(CLASS, "console.log(new A().first());");
+	assert.deepEqual(
+		found(code, "first", "second", "third", "fourth", "fifth", "helper", "Part", "used", "constructor"),
+		["first", "second", "fifth", "constructor"],
+	);
+	const firmware = new Function("console", code);
+	const said: unknown[] = [];
+	firmware({ log: (value: unknown) => said.push(value) });
+	assert.deepEqual(said, [2]);
+});
+
+test("a method stays where its name is said: called, taken apart, in a string, by another class", async () => {
+	for (const use of [
+		"new A().third();",
+		"const { third } = new A(); third();",
+		'new A()["third"]();',
+		"class B { go(a) { a.third(); } } new B().go(new A());",
+		"export const a = new A(); export const call = (a) => a.third;",
+	]) {
+		assert.deepEqual(found(await bundled(CLASS, use), "third", "helper", "Part", "used"), [
+			"third",
+			"helper",
+			"Part",
+			"used",
+		]);
+	}
+});
+
+test("a firmware's own classes keep all their methods: a runtime may call them", async () => {
+	const code = await bundled(
+		CLASS,
+		"class Screen { onDisplaying() {} } export const screen = new Screen(); export const a = new A();",
+	);
+	assert.deepEqual(found(code, "onDisplaying", "third"), ["onDisplaying"]);
+});
+
+test("in ES5 the same methods go, getters too", async () => {
+	const es5 = `
+		var A = /*#__PURE__*/ (function () {
+			function A() {}
+			A.prototype.first = function () { return 1; };
+			A.prototype.third = function () { return 3; };
+			Object.defineProperty(A.prototype, "fourth", { get: function () { return 4; }, enumerable: false });
+			return A;
+		}());
+		export { A };`;
+	const code = await bundled(es5, "console.log(new A().first());", [unwrapClasses, shakeMethods]);
+	assert.deepEqual(found(code, "first", "third", "fourth"), ["first"]);
+	const all = await bundled(es5, "console.log(new A().fourth);", [unwrapClasses, shakeMethods]);
+	assert.deepEqual(found(all, "first", "third", "fourth"), ["fourth"]);
+});
