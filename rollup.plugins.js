@@ -8,6 +8,9 @@ import { fileURLToPath } from "node:url";
 /** Where the client is, as source and as it is published. */
 const SOURCES = [fileURLToPath(new URL("src/", import.meta.url)), fileURLToPath(new URL("dist/src/", import.meta.url))];
 
+/** What the simulator calls of the client that a bundle exports. */
+const SAID_OUTSIDE = [".stop", ".used"];
+
 /** TypeScript's mark on each ES5 class, in a form that Rollup knows: a class that is not used can go. */
 export const pureClasses = {
 	name: "pure-classes",
@@ -63,7 +66,7 @@ export const shakeMethods = {
 			const part = { start: node.start, end: node.end, names };
 			parts.set(name, [...(parts.get(name) ?? []), part]);
 		};
-		const roots = new Set();
+		const roots = new Set(SAID_OUTSIDE);
 		const root = (node) => {
 			for (const name of namesIn(node)) roots.add(name);
 		};

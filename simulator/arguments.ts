@@ -3,6 +3,7 @@ import { statSync } from "node:fs";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
 import { MQTT_PORT } from "./broker/tcp.js";
+import type { EngineName } from "./companion.js";
 import { Complaint } from "./complaint.js";
 
 export interface BrokerAddress {
@@ -16,17 +17,23 @@ export interface StartOptions {
 	boards: number;
 	name: string;
 	port?: number;
+	companion?: EngineName;
 	engine?: "xs" | "node";
 	/** Absolute path. */
 	firmware?: string;
 	plain: boolean;
 }
 
+export interface BrokerOptions {
+	port?: number;
+	engine?: EngineName;
+}
+
 export type Request =
 	| { command: "help"; text: string }
 	| { command: "version" }
 	| { command: "start"; options: StartOptions }
-	| { command: "broker"; options: { port?: number } };
+	| { command: "broker"; options: BrokerOptions };
 
 interface Option {
 	/** What stands for the value in the help; without it the option is a switch. */
@@ -38,6 +45,13 @@ interface Option {
 }
 
 const MOST_BOARDS = 50;
+
+const ENGINE_OF_BROKER: Option = {
+	value: "NAME",
+	help: "the companion's engine: strict, which names each violation, or aedes; strict if left out",
+	read: (text) => (text === "strict" || text === "aedes" ? text : undefined),
+	must: "strict or aedes",
+};
 
 const OPTIONS: Record<string, Option> = {
 	broker: {
@@ -64,6 +78,7 @@ const OPTIONS: Record<string, Option> = {
 		read: (text) => readNumber(text, 0, 65_535),
 		must: "a number from 0 to 65535",
 	},
+	companion: ENGINE_OF_BROKER,
 	engine: {
 		value: "NAME",
 		help: "xs, as on real boards, or node; xs if left out and it was compiled",
@@ -80,14 +95,15 @@ const OPTIONS: Record<string, Option> = {
 };
 
 /** A command that is not named is the first one. */
-const COMMANDS: Record<string, { help: string; options: string[] }> = {
+const COMMANDS: Record<string, { help: string; options: string[]; own?: Record<string, Option> }> = {
 	start: {
 		help: "runs simulated boards, and a companion broker for them",
-		options: ["boards", "broker", "port", "engine", "firmware", "name", "plain"],
+		options: ["boards", "broker", "port", "companion", "engine", "firmware", "name", "plain"],
 	},
 	broker: {
 		help: "runs the companion broker alone, and prints what reaches it",
-		options: ["port"],
+		options: ["port", "engine"],
+		own: { engine: ENGINE_OF_BROKER },
 	},
 };
 
@@ -119,6 +135,9 @@ export function readArguments(argv: string[]): Request {
 			values[token.name] = readOption(command, token.name, token.value, token.inlineValue);
 		}
 	}
+	if (values.broker !== undefined && values.companion !== undefined) {
+		throw wrong("--companion is for the companion broker, and with --broker there is none");
+	}
 	if (values.broker !== undefined && values.port !== undefined) {
 		throw wrong("--port is for the companion broker; write another broker's port into --broker mqtt://HOST:PORT");
 	}
@@ -127,7 +146,7 @@ export function readArguments(argv: string[]): Request {
 }
 
 function readOption(command: string, name: string, text: string | undefined, isInline = false): unknown {
-	const option = OPTIONS[name];
+	const option = optionOf(command, name);
 	if (!COMMANDS[command].options.includes(name)) {
 		throw wrong(`${command} has no option --${name}; mqtt-mote ${command} --help lists its options`);
 	}
@@ -140,6 +159,11 @@ function readOption(command: string, name: string, text: string | undefined, isI
 	const value = option.read(text);
 	if (value === undefined) throw wrong(`--${name} must be ${option.must}, not "${text}"`);
 	return value;
+}
+
+/** What an option means to a command: boards have an engine, and so has the broker. */
+function optionOf(command: string, name: string): Option {
+	return COMMANDS[command].own?.[name] ?? OPTIONS[name];
 }
 
 /** All of it, or one command's part. */
@@ -162,9 +186,9 @@ function help(named: string | undefined): string {
 		if (lines.length > 0) lines.push("");
 		lines.push(`${usage}mqtt-mote ${name} [OPTIONS]`, `  ${command.help}${isDefault}`);
 		for (const key of command.options) {
-			const option = OPTIONS[key];
+			const option = optionOf(name, key);
 			const left = `--${key}${option.value === undefined ? "" : ` ${option.value}`}`;
-			lines.push(`  ${left.padEnd(16)} ${option.help}`);
+			lines.push(`  ${left.padEnd(17)} ${option.help}`);
 		}
 	}
 	return lines.join("\n");

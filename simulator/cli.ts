@@ -4,7 +4,7 @@
  */
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
-import { type Request, readArguments } from "./arguments.js";
+import { type BrokerOptions, type Request, readArguments } from "./arguments.js";
 import { openCompanion } from "./companion.js";
 import { Complaint } from "./complaint.js";
 import { Screen } from "./screen.js";
@@ -31,7 +31,7 @@ async function run(request: Request): Promise<void> {
 	const releaseKeyboard = screen.isLive ? hearKeyboard(stopping) : () => {};
 	try {
 		if (request.command === "start") await start(request.options, screen, stopping.signal);
-		else await serve(request.options.port, screen, stopping.signal);
+		else await serve(request.options, screen, stopping.signal);
 		screen.end("Stopped");
 	} catch (error) {
 		screen.flush();
@@ -42,8 +42,8 @@ async function run(request: Request): Promise<void> {
 }
 
 /** The command `broker`. */
-async function serve(port: number | undefined, screen: Screen, signal: AbortSignal): Promise<void> {
-	const companion = await openCompanion(screen, port);
+async function serve(options: BrokerOptions, screen: Screen, signal: AbortSignal): Promise<void> {
+	const companion = await openCompanion(screen, options.port, options.engine);
 	if (!signal.aborted) await once(signal, "abort");
 	await companion.close();
 }

@@ -8,7 +8,7 @@ import { Complaint } from "./complaint.js";
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 /** What the bundle is made of. */
-const SOURCES = ["src", "hosts/moddable", "examples", "rollup.config.js"];
+const SOURCES = ["src", "hosts/moddable", "examples", "rollup.config.js", "rollup.plugins.js"];
 
 /** The path of the example's bundle for Moddable, up to date. `tell` hears of the build and its warnings. */
 export async function upToDateBundle(tell: (line: string) => void): Promise<string> {

@@ -34,7 +34,7 @@ export async function start(options: StartOptions, screen: Screen, signal: Abort
 	let observer: Observer | undefined;
 	try {
 		if (signal.aborted) return;
-		if (target === undefined) companion = await openCompanion(screen, options.port);
+		if (target === undefined) companion = await openCompanion(screen, options.port, options.companion);
 		else {
 			screen.print(`Broker mqtt://${options.broker?.host}:${target.port}`);
 			observer = new Observer(target, names, (message, bytes) => screen.print(messageLine(new Date(), message, bytes)));

@@ -13,12 +13,25 @@ export interface SeenMessage {
 	retain: boolean;
 }
 
+export interface Violation {
+	/** Empty where it is not known yet. */
+	clientId: string;
+	/** The number of the statement in MQTT 3.1.1, such as MQTT-3.3.1-2. */
+	statement: string;
+	/** What the client did. */
+	sentence: string;
+	/** True if its connection is closed for it. */
+	closes: boolean;
+}
+
 export interface BrokerWatcher {
 	message(message: SeenMessage): void;
 	/** A client was accepted. */
 	connected?(clientId: string): void;
 	/** A client is gone; `problem` says what was wrong with it, or is empty. An unknown client's id is empty. */
 	disconnected?(clientId: string, problem: string): void;
+	/** A client did what it must not. Where that closes its connection, `disconnected` follows. */
+	violation?(violation: Violation): void;
 }
 
 export interface BrokerEngine {

@@ -1,6 +1,6 @@
 /** A broker in the test's own process that keeps what it sees. Called by the tests beside it. */
-import { aedesEngine } from "../../simulator/broker/aedes.js";
 import type { SeenMessage } from "../../simulator/broker/engine.js";
+import { strictEngine } from "../../simulator/broker/strict.js";
 import { TcpEndpoint } from "../../simulator/broker/tcp.js";
 
 export interface TestBroker {
@@ -18,7 +18,7 @@ export async function openBroker(port = 0): Promise<TestBroker> {
 	const messages: SeenMessage[] = [];
 	const streams: Buffer[] = [];
 	const waiting = new Set<(message: SeenMessage) => void>();
-	const engine = await aedesEngine({
+	const engine = strictEngine({
 		message(message) {
 			messages.push(message);
 			for (const look of waiting) look(message);

@@ -15,7 +15,16 @@ test("--help shows every command and option", limits, async () => {
 	assert.equal(status, 0);
 	assert.equal(stderr, "");
 	const words = ["mqtt-mote start", "mqtt-mote broker", "--help", "--version"];
-	words.push("--boards N", "--broker URL", "--port N", "--engine NAME", "--firmware FILE", "--name NAME", "--plain");
+	words.push(
+		"--boards N",
+		"--broker URL",
+		"--port N",
+		"--companion NAME",
+		"--engine NAME",
+		"--firmware FILE",
+		"--name NAME",
+		"--plain",
+	);
 	for (const word of words) assert.ok(stdout.includes(word), word);
 });
 
@@ -47,6 +56,14 @@ test("a broker's URL without a port means port 1883", () => {
 	}
 });
 
+test("the companion's engine is chosen for the broker alone, and for boards", () => {
+	assert.deepEqual(readArguments(["broker", "--engine", "aedes"]), { command: "broker", options: { engine: "aedes" } });
+	const request = readArguments(["start", "--companion", "aedes", "--engine", "node"]);
+	assert.ok(request.command === "start");
+	assert.equal(request.options.companion, "aedes");
+	assert.equal(request.options.engine, "node");
+});
+
 const wrong: [string[], RegExp][] = [
 	[["strat"], /there is no command "strat"; the commands are start and broker/],
 	[["constructor"], /there is no command "constructor"/],
@@ -70,6 +87,10 @@ const wrong: [string[], RegExp][] = [
 	[["--broker", "mqtt://host:70000"], /--broker must be mqtt:/],
 	[["--broker", "mqtt://host:port"], /--broker must be mqtt:/],
 	[["--broker", "mqtt://host", "--port", "1884"], /--port is for the companion broker/],
+	[["--engine", "aedes"], /--engine must be xs or node, not "aedes"/],
+	[["broker", "--engine", "xs"], /--engine must be strict or aedes, not "xs"/],
+	[["--companion", "mosquitto"], /--companion must be strict or aedes, not "mosquitto"/],
+	[["--broker", "mqtt://host", "--companion", "aedes"], /--companion is for the companion broker/],
 	[["--engine", "v8"], /--engine must be xs or node, not "v8"/],
 	[["--firmware", "no/such/file.js"], /--firmware must be a file that exists, not "no\/such\/file.js"/],
 	[["--name", "a/b"], /--name must be 1 to 20 letters/],

@@ -98,21 +98,33 @@ test("a port that was asked for and is taken is a sentence", limits, async (cont
 	assert.equal(stderr, `mqtt-mote: port ${broker.port} is taken by another program; ${remedy}\n`);
 });
 
-test("the broker alone prints who comes, what is published, and what was malformed", limits, async (context) => {
-	const desk = new Desk("broker", "--port", "0");
-	context.after(() => desk.kill());
-	const [, port] = await desk.prints(/Companion broker on mqtt:\/\/127\.0\.0\.1:(\d+)\n/);
-	const socket = connect(Number(port), "127.0.0.1");
-	context.after(() => socket.destroy());
-	socket.write(Buffer.from("100d00044d5154540402003c000161", "hex")); // CONNECT as "a"
-	await once(socket, "data");
-	socket.write(Buffer.from("30050001741b5b", "hex")); // PUBLISH to "t" of bytes that a terminal would obey
-	await desk.prints(/ t +QoS 0 +1b 5b\n/);
-	socket.write(Buffer.from("f000", "hex")); // packet type 15 is reserved
-	await desk.prints(/ a has disconnected: /);
-	desk.signal("SIGTERM");
-	assert.equal((await desk.end()).status, 0);
-});
+for (const engine of ["strict", "aedes"]) {
+	test(
+		`the broker alone prints who comes, what is published, and what was malformed: ${engine}`,
+		limits,
+		async (context) => {
+			const desk = new Desk("broker", "--port", "0", "--engine", engine);
+			context.after(() => desk.kill());
+			const [, port] = await desk.prints(/Companion broker on mqtt:\/\/127\.0\.0\.1:(\d+)\n/);
+			const socket = connect(Number(port), "127.0.0.1");
+			context.after(() => socket.destroy());
+			socket.write(Buffer.from("100d00044d5154540402003c000161", "hex")); // CONNECT as "a"
+			await once(socket, "data");
+			socket.write(Buffer.from("30050001741b5b", "hex")); // PUBLISH to "t" of bytes that a terminal would obey
+			await desk.prints(/ t +QoS 0 +1b 5b\n/);
+			socket.write(Buffer.from("40020001", "hex")); // PUBACK for nothing
+			if (engine === "strict") await desk.prints(/ a has violated MQTT-2\.3\.1-6: PUBACK 1 is for nothing in flight\n/);
+			socket.write(Buffer.from("f000", "hex")); // packet type 15 is reserved
+			await desk.prints(
+				engine === "strict"
+					? / a has disconnected: MQTT-4\.8\.0-1: packet type 15 is reserved\n/
+					: / a has disconnected: ./,
+			);
+			desk.signal("SIGTERM");
+			assert.equal((await desk.end()).status, 0);
+		},
+	);
+}
 
 test("it ends quietly when nobody reads its output any more", limits, async (context) => {
 	const desk = new Desk("start", "--plain", "--port", "0");
