@@ -48,10 +48,10 @@ export class Deferral {
 
 	/**
 	 * Within a handler: the message will be acknowledged by `acknowledge`, and not when the handler returns. Returns
-	 * the ticket for it, 1 to 4,294,967,295; -1 at QoS 0, where there is nothing to acknowledge.
+	 * the ticket for it, 1 to 4,294,967,295; -1 where there is nothing to acknowledge: at QoS 0, and after `stop`.
 	 */
 	hold(message: Message): number {
-		if ((message.header & 6) === 0) return -1;
+		if ((message.header & 6) === 0 || this.session.goesOn() !== Decoded.MORE) return -1;
 		if (!this.holding) {
 			this.holding = true;
 			this.ticket = (this.ticket + 1) >>> 0 || 1;

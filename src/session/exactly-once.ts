@@ -19,6 +19,8 @@ import type { Session } from "./session.js";
 export class ExactlyOnce {
 	/** Of messages that were handed over and whose PUBREL has not come; 0 where there is none. */
 	private readonly identifiers: Uint16Array;
+	/** The message that is coming in, in parts, is to be handed over. */
+	private admitted = false;
 	/** How many of them are 0. */
 	private free: number;
 
@@ -49,12 +51,18 @@ export class ExactlyOnce {
 	 * message without DUP is a new one.) Nor if there would be no room for its identifier.
 	 */
 	admits(session: Session, message: Message): boolean {
+		// What was said of its first part holds for all.
+		if (message.offset === 0 || !this.admitted) this.admitted = this.admitsNow(session, message);
+		return this.admitted;
+	}
+
+	private admitsNow(session: Session, message: Message): boolean {
 		const { identifier } = message;
 		const { deferral } = session;
 		const waiting = deferral ? deferral.waiting(identifier) : 0;
 		if (waiting === -1) return false; // it is held
 		if (this.identifiers.indexOf(identifier) !== -1) {
-			if (session.level === 3 && (message.header & PublishFlag.DUP) === 0) return true;
+			if (session.level === 3 && message.offset === 0 && (message.header & PublishFlag.DUP) === 0) return true;
 			if (message.remaining !== 0) return false;
 			if (deferral) deferral.answer(Answer.REPEAT, identifier);
 			else session.reply(Packet.PUBREC, identifier);
@@ -92,7 +100,7 @@ export class ExactlyOnce {
 			}
 		} else {
 			const at = this.identifiers.indexOf(identifier);
-			if (at === -1 || identifier === 0) session.stray++;
+			if (at === -1) session.stray++;
 			else {
 				this.identifiers[at] = 0;
 				this.free++;

@@ -405,6 +405,8 @@ export class Session implements LinkOwner, PacketReceiver {
 			case Packet.CONNACK:
 				return this.disconnect(Reason.UNEXPECTED_PACKET);
 			default:
+				// An answer to PUBREL would have this identifier.
+				if (packet === (Packet.PUBREL & 0xf0) && identifier === 0) return Decoded.MALFORMED_IDENTIFIER;
 				if (exactlyOnce) return exactlyOnce.packet(this, packet, identifier);
 		}
 		this.stray++;
@@ -452,7 +454,8 @@ export class Session implements LinkOwner, PacketReceiver {
 		if (qos === 4) {
 			if (!this.exactlyOnce) return this.disconnect(Reason.UNEXPECTED_PACKET); // nobody asked for it
 			if (!this.exactlyOnce.admits(this, message)) {
-				return this.nameIsLegal(message) ? this.goesOn() : Decoded.MALFORMED_TOPIC;
+				if (this.state !== State.CONNECTED) return Decoded.CLOSED;
+				return this.nameIsLegal(message) ? Decoded.MORE : Decoded.MALFORMED_TOPIC;
 			}
 		}
 		const subscriptions = this.subscriptions;
@@ -568,12 +571,13 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	/** Puts a SUBSCRIBE or UNSUBSCRIBE into the output; false if it is not all there yet. */
 	private putRequest(request: Request): boolean {
-		const { scratch } = this;
+		const { scratch, bytes } = this;
 		const { members, packet } = request;
 		// An UNSUBSCRIBE has no QoS behind its filters.
 		const trim = packet === Packet.SUBSCRIBE ? 0 : 1;
 		let remaining = 2;
 		for (let i = 0; i < members.length; i++) remaining += members[i].entry.length - trim;
+		if (this.end === bytes.length) return false; // it has not begun
 		if (request.identifier === 0) request.identifier = this.nextIdentifier();
 		// Level 3 calls it a redelivery (3.1, section 3.8), level 4 forbids the flag ([MQTT-3.8.1-1]).
 		scratch[0] = request.again && this.level === 3 ? packet | PublishFlag.DUP : packet;

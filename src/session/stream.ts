@@ -108,13 +108,13 @@ export class Stream implements Streamed {
 				session.report(error);
 			}
 			session.reading = false;
-			if (session.state !== State.CONNECTED) return;
 			if (count < 0) {
 				session.outbox.sent(RecordState.RELEASED);
-				session.disconnect(Reason.SOURCE_FAILED);
+				if (session.state === State.CONNECTED) session.disconnect(Reason.SOURCE_FAILED);
 				this.finish(false);
 				return;
 			}
+			if (session.state !== State.CONNECTED) return; // `read` has stopped the client
 			offset += count;
 			session.end += count;
 			session.progress += count;

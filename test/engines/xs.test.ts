@@ -15,9 +15,9 @@ const MOST_STEPS: Record<Operation, number> = {
 	receiveQos1: 941,
 	ping: 662,
 	reconnect: 2084,
-	publishQos2: 2094,
-	receiveQos2: 2533,
-	holdQos1: 1362,
+	publishQos2: 2110,
+	receiveQos2: 2572,
+	holdQos1: 1385,
 	streamQos0: 6414,
 	dispatch: 9628,
 };
