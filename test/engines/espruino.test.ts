@@ -5,6 +5,7 @@ import { join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
 import { parse } from "acorn";
 import { folder, freePort, Mosquitto, missing, Program, until } from "../support/programs.js";
+import { doesEverything } from "./everything.js";
 import { bundle } from "./firmware/bundle.js";
 import { missesNothing, numbers, range } from "./outage.js";
 
@@ -157,4 +158,22 @@ test("Espruino: where nobody listens, thirty attempts take no memory", { skip },
 	assert.ok(used.length >= 20);
 	assert.ok(late - early <= 3, `${early} JsVars became ${late}`);
 	assertFine(program);
+});
+
+/** It has 1,750 in use on Linux, and more on an ESP8266, which has 1,700 in all. */
+const EVERYTHING = 2000;
+
+test("Espruino: QoS 2, a stream, a held message, unsubscribing and level 3 over a link that breaks", {
+	skip,
+}, async (context) => {
+	const look = new Program(resolve(ESPRUINO ?? ""), ["-e", 'print("total",process.memory().total)']);
+	await until("it has said how much memory it has", () => look.exited);
+	const total = Number(/total (\d+)/.exec(look.output)?.[1]);
+	if (total < EVERYTHING) return context.skip(`needs ${EVERYTHING} JsVars; this Espruino has ${total}`);
+	const code = await firmware("test/engines/firmware/everything.ts");
+	await doesEverything(context, NAME, async (port) => {
+		const program = await board(context, code, port);
+		context.after(() => context.diagnostic(`JsVars in use: ${jsVars(program).at(-1)}`));
+		return () => assertFine(program);
+	});
 });

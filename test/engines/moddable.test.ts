@@ -6,6 +6,7 @@ import { basename, dirname, join, resolve } from "node:path";
 import { after, before, type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { folder, freePort, Mosquitto, missing, Program, until } from "../support/programs.js";
+import { doesEverything } from "./everything.js";
 import { bundle } from "./firmware/bundle.js";
 import { Gate } from "./gate.js";
 import { missesNothing, numbers } from "./outage.js";
@@ -136,4 +137,16 @@ test("Moddable: killed for two seconds, the broker misses nothing", { skip }, as
 		return () => {};
 	};
 	await missesNothing(context, `${NAME}/count`, start, port);
+});
+
+test("Moddable: QoS 2, a stream, a held message, unsubscribing and level 3 over a link that breaks", {
+	skip,
+}, async (context) => {
+	writeFileSync(join(app, "everything.js"), await bundle("moddable", "test/engines/firmware/everything.ts"));
+	const firmware = await build(context, { "~": example, main: "./everything" });
+	const start = async () => {
+		board(context, firmware);
+		return () => {};
+	};
+	await doesEverything(context, NAME, start, port);
 });

@@ -89,8 +89,10 @@ test("messages may be acknowledged in any order; each goes out once those in fro
 
 test("a message at QoS 0 needs no acknowledgement: its ticket is -1, and holds up nothing", () => {
 	const { network, sent, tickets, acknowledge } = bench();
-	network.receive(publish("a", "hold 0"));
-	assert.equal(tickets["hold 0"], -1);
+	for (const retain of [false, true]) {
+		network.receive(publish("a", "hold 0", { retain }));
+		assert.equal(tickets["hold 0"], -1);
+	}
 	network.receive(one("1", 1));
 	assert.deepEqual(sent(), ["PUBACK id 1"]);
 	assert.deepEqual(acknowledge("hold 0"), [false]);

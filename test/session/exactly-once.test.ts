@@ -634,3 +634,50 @@ test("a message that comes again is checked like any other: an ill-formed topic 
 	assert.deepEqual(reasons, [Reason.MALFORMED_TOPIC]);
 	assert.deepEqual(heard, ["1"]);
 });
+
+test("a session that is lost frees the whole table", () => {
+	const scene = listener({ exactlyOnce: new ExactlyOnce(2) });
+	const { network, heard } = scene;
+	for (let round = 0; round < 3; round++) {
+		for (const id of [1, 2]) network.receive(message(`${round}`, id));
+		reconnect(scene, false);
+	}
+	for (const id of [3, 4]) network.receive(message("last", id));
+	assert.equal(heard.length, 8);
+	assert.equal(scene.client.status.endings[Reason.EXACTLY_ONCE_OVERFLOW], 0);
+	network.receive(message("more", 5));
+	assert.equal(scene.client.status.endings[Reason.EXACTLY_ONCE_OVERFLOW], 1);
+});
+
+test("level 3: an identifier that is used again without PUBREL takes one place in the table, not two", () => {
+	const { network, heard, reasons } = listener({ level: 3, exactlyOnce: new ExactlyOnce(2) });
+	for (let round = 0; round < 10; round++) network.receive(message("1", 7));
+	network.receive(message("2", 8));
+	assert.equal(heard.length, 11);
+	network.receive(pubrel(7));
+	network.receive(message("3", 9));
+	network.receive(message("3", 9, true));
+	assert.equal(heard.length, 12);
+	assert.deepEqual(reasons, []);
+	network.receive(message("4", 10));
+	assert.deepEqual(reasons, [Reason.EXACTLY_ONCE_OVERFLOW]);
+});
+
+test("a session that is lost is published to again, whatever stands in the outbox between", () => {
+	const scene = made({ outbox: 2048 });
+	const { client, network } = scene;
+	const [one, two] = [client.topic("one", { qos: 1 }), client.topic("two", { qos: 2 })];
+	one.publish(utf8("x".repeat(300)));
+	two.publish(utf8("2"));
+	one.publish(utf8("y".repeat(256)));
+	two.publish(utf8("4"));
+	for (const id of [2, 4]) network.receive(pubrec(id));
+	network.receive(puback(3));
+	scene.sent();
+	reconnect(scene, false);
+	assert.deepEqual(scene.sent(), [
+		`PUBLISH one '${"x".repeat(300)}' qos 1 id 1 dup`,
+		"PUBLISH two '2' qos 2 id 2 dup",
+		"PUBLISH two '4' qos 2 id 4 dup",
+	]);
+});

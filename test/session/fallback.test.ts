@@ -211,6 +211,19 @@ test("at level 4 the client behaves as if it had been told level 4", () => {
 	assert.equal(made.client.status.level, 4);
 });
 
+test("a Fallback that is handed to another client begins anew with it", () => {
+	const level = new Fallback();
+	const one = started({ level });
+	levels(one, 1, refuse(1));
+	one.client.stop();
+	const two = started({ level });
+	assert.equal(levelOf(two), 4);
+	two.network.receive(connack(1));
+	assert.ok((two.network.clock.untilNext ?? 0) <= 3_000, "its first change is quick");
+	two.network.clock.toNext();
+	assert.equal(levelOf(two), 3);
+});
+
 test("onDisconnect may stop and start the client while the level is sought", () => {
 	const made: Scene = started({
 		onDisconnect(reason) {

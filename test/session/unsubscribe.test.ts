@@ -1,7 +1,15 @@
 /** Several filters in one SUBSCRIBE, and the end of subscriptions (sections 3.8 to 3.11). */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Client, ExactlyOnce, type Message, type QoS, Reason, type Subscription } from "../../src/client.js";
+import {
+	type Client,
+	ExactlyOnce,
+	type Message,
+	type QoS,
+	Reason,
+	State,
+	type Subscription,
+} from "../../src/client.js";
 import { accept, connected, reconnect, type Scene, scene } from "../support/client.js";
 import { textOf, utf8 } from "../support/hex.js";
 import { publish, suback, unsuback } from "../support/packets.js";
@@ -156,6 +164,16 @@ test("after the last wildcard has gone, topics are still dispatched, and ill-for
 	assert.deepEqual(made.reasons, [Reason.MALFORMED_TOPIC]);
 });
 
+test("while a wildcard is there, ill-formed topics reach no handler, whatever else has ended", () => {
+	const made = connected();
+	const plain = ["a", "b"].map((filter) => subscribed(made, filter, []));
+	made.client.subscribe("#", 0, () => assert.fail("a handler was called"));
+	made.client.unsubscribe(plain);
+	made.network.receive(Uint8Array.of(0x30, 4, 0, 2, 0x61, 0));
+	assert.deepEqual(made.reasons, [Reason.MALFORMED_TOPIC]);
+	assert.equal(made.client.status.failures, 0);
+});
+
 test("unsubscribe takes several subscriptions, whichever packet they were asked for with, and says one UNSUBSCRIBE", () => {
 	const made = connected();
 	const heard: string[] = [];
@@ -296,6 +314,38 @@ test("level 3, clean session 0: what ended between connections is unsubscribed, 
 	made.client.unsubscribe(a);
 	reconnect(made);
 	assert.deepEqual(made.sent(), ["SUBSCRIBE id 3 b qos 1", "UNSUBSCRIBE id 4 a"]);
+});
+
+test("several that end between connections, each by itself, all end on the next one", () => {
+	const made = connected({ cleanSession: false });
+	const [a, b] = ["a", "b"].map((filter) => subscribed(made, filter, []));
+	made.network.break();
+	made.client.unsubscribe(a);
+	made.client.unsubscribe(b);
+	reconnect(made, true);
+	assert.deepEqual(made.sent(), ["UNSUBSCRIBE id 3 a", "UNSUBSCRIBE id 4 b"]);
+});
+
+test("nothing is waited for any more once all that went out is answered", () => {
+	for (const present of [false, true]) {
+		const made = connected({ cleanSession: false, keepAlive: 0, timeout: 10 });
+		const { client, network } = made;
+		// Unanswered when the link breaks, twice
+		client.subscribe("a", 1, nothing);
+		client.unsubscribe(client.subscribe("b", 1, nothing));
+		reconnect(made, present);
+		reconnect(made, present);
+		answerAll(made);
+		// Ended before it could go out
+		network.room = 0;
+		client.topic("t").publish(new Uint8Array(500));
+		client.unsubscribe(client.subscribe("c", 1, nothing));
+		network.writable(10_000);
+		answerAll(made);
+		network.clock.advance(1_000_000);
+		assert.equal(client.status.endings[Reason.SUBACK_TIMEOUT], 0);
+		assert.equal(client.status.state, State.CONNECTED);
+	}
 });
 
 test("a subscription that was made and ended before the first connection leaves nothing behind", () => {
@@ -490,7 +540,8 @@ function answerAll({ network, sent }: Scene): string[] {
 	const lines = sent();
 	for (const line of lines) {
 		const id = Number(/id (\d+)/.exec(line)?.[1]);
-		network.receive(line.startsWith("SUBSCRIBE") ? suback(id, 1) : unsuback(id));
+		if (line.startsWith("SUBSCRIBE")) network.receive(suback(id, 1));
+		else if (line.startsWith("UNSUBSCRIBE")) network.receive(unsuback(id));
 	}
 	return lines;
 }
