@@ -6,7 +6,7 @@
  * there. A PUBLISH larger than the inbox is handed over in parts of one size, however the bytes were split.
  */
 import { Message } from "./message.js";
-import { type Level, Packet, PublishFlag } from "./packet.js";
+import { type Level, Packet } from "./packet.js";
 import { wellFormed } from "./topic.js";
 
 /** What a receiver answers, and the decoder passes on: 0 to go on, anything else to stop. */
@@ -126,11 +126,10 @@ export class Decoder {
 		return Decoded.MORE;
 	}
 
-	/** Reads the identifier at `at`; returns where the payload begins, or minus what is wrong with the header. */
+	/** For a header with QoS or DUP: reads the identifier at `at`; returns where the payload begins, or minus what is wrong with the header. */
 	private identify(header: number, at: number, end: number): number {
 		const qos = header & 6;
-		if (qos === 0) return (header & PublishFlag.DUP) === 0 ? at : -Decoded.MALFORMED_QOS;
-		if (qos === 6) return -Decoded.MALFORMED_QOS;
+		if (qos === 0 || qos === 6) return -Decoded.MALFORMED_QOS; // DUP at QoS 0, QoS 3
 		const identifier = (this.bytes[at] << 8) | this.bytes[at + 1];
 		this.message.identifier = identifier;
 		at += 2;

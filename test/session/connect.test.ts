@@ -330,6 +330,22 @@ test("waits start over only after the link stayed up for a while", () => {
 	assert.equal(Math.round(network.clock.untilNext ?? 0), 3_000, "it was up for 8 s");
 });
 
+test("waits start over with start", () => {
+	const { client, network } = scene({ retryBase: 1, retryCap: 60 });
+	network.clock.randomness = 0.999_999;
+	for (let round = 0; round < 2; round++) {
+		client.start();
+		const waits: number[] = [];
+		for (let attempt = 0; attempt < 3; attempt++) {
+			network.break();
+			waits.push(Math.round((network.clock.untilNext ?? 0) / 1000));
+			network.clock.toNext();
+		}
+		assert.deepEqual(waits, [3, 9, 27]);
+		client.stop();
+	}
+});
+
 test("a CONNECT larger than the output goes out in pieces", () => {
 	const made = scene({ output: 32, clientId: "x".repeat(500), will: { topic: "w", payload: new Uint8Array(300) } });
 	made.client.start();

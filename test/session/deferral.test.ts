@@ -395,7 +395,7 @@ test("a table of QoS 2 that is too small for what was held closes the link", () 
 	assert.deepEqual(reasons, [Reason.EXACTLY_ONCE_OVERFLOW]);
 });
 
-test("hold means nothing outside of a handler's message, but does no harm there", () => {
+test("a message that is held too late, and acknowledged, holds up nothing", () => {
 	const deferral = new Deferral();
 	const made = connected({ deferral });
 	let kept: Message | undefined;
