@@ -63,7 +63,13 @@ export class TcpLink implements Link {
 
 	send(length: number): void {
 		this.room = 0;
-		this.socket?.write(this.text.substr(this.outbox, length));
+		const { socket } = this;
+		try {
+			socket?.write(this.text.substr(this.outbox, length));
+		} catch {
+			// It has died, and its event still waits its turn.
+			setTimeout(() => this.broken(socket), 0);
+		}
 	}
 
 	close(): void {

@@ -101,7 +101,9 @@ export class TcpLink implements Link {
 		buffer.resize(tail.byteOffset + length);
 		try {
 			const room = this.socket?.write(tail);
-			this.room = room === undefined ? this.room - length : room;
+			if (room === undefined)
+				this.fail(); // no event would follow
+			else this.room = room;
 		} catch {
 			this.fail();
 		}

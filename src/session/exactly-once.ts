@@ -26,28 +26,36 @@ export class ExactlyOnce {
 
 	/**
 	 * `identifiers`: how many messages at QoS 2 may be coming in at a time, two bytes each, 1 to 65,535. One more closes
-	 * the link (Reason.EXACTLY_ONCE_OVERFLOW): the default of 32 is above what brokers send at a time (Mosquitto: 20).
+	 * the link (Reason.EXACTLY_ONCE_OVERFLOW), and each connection goes a little further. The default of 32 is above the 20 that
+	 * most brokers send at a time; Mosquitto before 2.0.13 sends more where many wait for a client that was away.
 	 */
 	constructor(identifiers?: number) {
 		this.free = whole(identifiers, 32, 1, 65_535, "identifiers");
 		this.identifiers = new Uint16Array(this.free);
 	}
 
-	/** @internal A connection begins; `kept`: the broker still has our session, or at level 3 may have it. */
-	renew(outbox: Outbox, kept: boolean): void {
-		if (kept) return;
-		this.identifiers.fill(0);
-		this.free = this.identifiers.length;
-		// The broker has lost what it had received: it is to be published again.
+	/**
+	 * @internal A connection begins on which it is not certain that the broker still has our session; `kept`: it may have.
+	 * Returns how many messages it may publish a second time.
+	 */
+	renew(outbox: Outbox, kept: boolean): number {
+		let count = 0;
+		if (!kept) {
+			this.identifiers.fill(0);
+			this.free = this.identifiers.length;
+		}
 		const { bytes } = outbox;
 		for (let at = outbox.head; at < outbox.tail; at += RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1])) {
-			if (bytes[at + Offset.STATE] === RecordState.RECEIVED) bytes[at + Offset.STATE] = RecordState.SENT_QOS_2;
+			// The broker has lost what it had received: it is to be published again.
+			if (bytes[at + Offset.STATE] === RecordState.RECEIVED && !kept) bytes[at + Offset.STATE] = RecordState.SENT_QOS_2;
+			if (bytes[at + Offset.STATE] === RecordState.SENT_QOS_2) count++;
 		}
+		return count;
 	}
 
 	/**
 	 * @internal A message has come, or a part of one: is it to be handed over? Not if it was before: its identifier is
-	 * taken until PUBREL has come. (But level 3 does not say whether the broker kept the session, and there a
+	 * taken until PUBREL has come. (But where it is in doubt whether the broker kept the session, as always at level 3, a
 	 * message without DUP is a new one.) Nor if there would be no room for its identifier.
 	 */
 	admits(session: Session, message: Message): boolean {
@@ -62,13 +70,14 @@ export class ExactlyOnce {
 		const waiting = deferral ? deferral.waiting(identifier) : 0;
 		if (waiting === -1) return false; // it is held
 		if (this.identifiers.indexOf(identifier) !== -1) {
-			if (session.level === 3 && message.offset === 0 && (message.header & PublishFlag.DUP) === 0) return true;
+			if (session.doubt && message.offset === 0 && (message.header & PublishFlag.DUP) === 0) return true;
 			if (message.remaining !== 0) return false;
 			if (deferral) deferral.answer(Answer.REPEAT, identifier);
 			else session.reply(Packet.PUBREC, identifier);
 			return false;
 		}
 		if (this.free > waiting) return true;
+		session.flush(); // what is answered need not come again
 		session.disconnect(Reason.EXACTLY_ONCE_OVERFLOW);
 		return false;
 	}
@@ -96,6 +105,7 @@ export class ExactlyOnce {
 		} else if (packet === Packet.PUBCOMP) {
 			if (outbox.acknowledge(identifier, RecordState.RECEIVED)) {
 				session.delivered++;
+				session.heeded();
 				return session.streams ? session.streams.released(identifier) : Decoded.MORE;
 			}
 		} else {
@@ -113,11 +123,9 @@ export class ExactlyOnce {
 
 	/** @internal PUBREL again, for the record that the outbox looks at; false if the output has no room for it. */
 	putRelease(session: Session): boolean {
-		const { outbox, level, end, bytes } = session;
+		const { outbox, end, bytes } = session;
 		if (end + 4 > bytes.length) return false;
-		// The level 3 calls it a redelivery, level 4 forbids the flag (3.1, section 3.1; [MQTT-3.6.1-1]).
-		const packet = level === 3 ? Packet.PUBREL | PublishFlag.DUP : Packet.PUBREL;
-		session.end = writeReply(bytes, end, packet, outbox.identifier);
+		session.end = writeReply(bytes, end, Packet.PUBREL | session.repeatFlag(), outbox.identifier);
 		outbox.sent(RecordState.RECEIVED);
 		return true;
 	}

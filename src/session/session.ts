@@ -149,8 +149,18 @@ export class Session implements LinkOwner, PacketReceiver {
 	/** Bytes in `replies`. */
 	private replyBytes = 0;
 	private identifier = 0;
+	/** Something with the flag of `repeatFlag` was sent on this connection, and is not answered; */
+	private repeating = false;
+	/** connections that ended so. */
+	private unheeded = 0;
 	/** The broker still had our session when this connection began; at level 3, it may have had it. */
 	private kept = false;
+	/** CONNECTs in a row without a CONNACK: the broker may have begun a session that we have not been told of. */
+	private asked = 0;
+	/** @internal It may have lost our session since it last said so. */
+	doubt = false;
+	/** The first part of the wait for CONNACK is over. */
+	private late = false;
 	/** Nothing was sent since the last look at the keep alive, */
 	private quiet = false;
 	/** or nothing was received. */
@@ -234,7 +244,8 @@ export class Session implements LinkOwner, PacketReceiver {
 	onWritable(): void {
 		if (this.state === State.OPENING) {
 			this.state = State.CONNECTING;
-			this.quiet = false;
+			this.quiet = this.late = false;
+			this.asked++;
 			this.alarm.set(this.interval < this.options.timeout ? this.interval : this.options.timeout);
 		}
 		this.pump();
@@ -263,8 +274,8 @@ export class Session implements LinkOwner, PacketReceiver {
 				break;
 			case State.CONNECTING:
 				// The keep alive runs from CONNECT, and CONNACK may take more than half of it.
-				if (this.interval < this.options.timeout && !this.quiet) {
-					this.quiet = true;
+				if (this.interval < this.options.timeout && !this.late) {
+					this.late = this.quiet = true;
 					this.alarm.set(this.options.timeout - this.interval);
 				} else this.disconnect(Reason.CONNACK_TIMEOUT);
 				break;
@@ -293,6 +304,8 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.clear = false;
 		this.end = this.output;
 		this.progress = this.replyBytes = 0;
+		if (this.repeating) this.unheeded++;
+		this.repeating = false;
 		this.request = undefined;
 		this.decoder.reset();
 		if (this.deferral) this.deferral.reset();
@@ -397,6 +410,7 @@ export class Session implements LinkOwner, PacketReceiver {
 			case Packet.UNSUBACK: {
 				const outcome = this.subscriptions.answer(packet === Packet.SUBACK, identifier, bytes, at + 2, end);
 				if (outcome !== Decoded.CLOSED) {
+					this.heeded();
 					this.missing = Reason.NONE;
 					return outcome;
 				}
@@ -419,13 +433,20 @@ export class Session implements LinkOwner, PacketReceiver {
 		const { cleanSession, onConnect, fallback } = this.options;
 		if (packet !== Packet.CONNACK) return this.disconnect(Reason.UNEXPECTED_PACKET);
 		if (code > Reason.NOT_AUTHORIZED || (level === 4 && flags > 1)) return Decoded.MALFORMED_CODE;
-		if (code !== 0) return this.disconnect(code);
+		if (code !== 0) {
+			this.asked--;
+			return this.disconnect(code);
+		}
 		const present = level === 4 && flags === 1;
 		// [MQTT-3.2.2-1]; and nobody accepts a CONNECT that is not out yet.
 		if ((present && cleanSession) || this.progress < this.connect.length) {
 			return this.disconnect(Reason.UNEXPECTED_PACKET);
 		}
 		this.kept = level === 4 ? present : !cleanSession;
+		if (!present) this.doubt = level === 3;
+		else if (this.asked > 1) this.doubt = true;
+		const certain = present && !this.doubt;
+		this.asked = 0;
 		this.state = State.CONNECTED;
 		this.connections++;
 		this.progress = 0;
@@ -435,8 +456,8 @@ export class Session implements LinkOwner, PacketReceiver {
 		if (this.quiet) this.ping(); // CONNECT is long ago
 		this.quiet = true;
 		this.outbox.rewind();
-		this.subscriptions.renew(this.kept, present);
-		if (this.exactlyOnce) this.exactlyOnce.renew(this.outbox, this.kept);
+		this.subscriptions.renew(this.kept, certain);
+		if (this.exactlyOnce && !certain) this.mayRepeat += this.exactlyOnce.renew(this.outbox, this.kept);
 		if (this.deferral) this.deferral.reset();
 		if (fallback) fallback.accepted();
 		try {
@@ -579,8 +600,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		for (let i = 0; i < members.length; i++) remaining += members[i].entry.length - trim;
 		if (this.end === bytes.length) return false; // it has not begun
 		if (request.identifier === 0) request.identifier = this.nextIdentifier();
-		// Level 3 calls it a redelivery (3.1, section 3.8), level 4 forbids the flag ([MQTT-3.8.1-1]).
-		scratch[0] = request.again && this.level === 3 ? packet | PublishFlag.DUP : packet;
+		scratch[0] = request.again ? packet | this.repeatFlag() : packet;
 		const head = writeLength(scratch, 1, remaining);
 		scratch[head] = request.identifier >> 8;
 		scratch[head + 1] = request.identifier;
@@ -591,6 +611,23 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.progress = 0;
 		request.told = true;
 		return true;
+	}
+
+	/**
+	 * DUP for a PUBREL, SUBSCRIBE or UNSUBSCRIBE that is sent again, where it has that: at level 3 (3.1, section 2.1); level 4
+	 * forbids it ([MQTT-2.2.2-1]). Some brokers close on it (Mosquitto from 2.0.12 on, aedes): after five connections
+	 * that ended before an answer came it is left out.
+	 */
+	repeatFlag(): number {
+		if (this.level !== 3 || this.unheeded >= 5) return 0;
+		this.repeating = true;
+		return PublishFlag.DUP;
+	}
+
+	/** What was sent again is answered. */
+	heeded(): void {
+		if (this.repeating) this.unheeded = 0;
+		this.repeating = false;
 	}
 
 	/** Puts the record that the outbox has looked at into the output; false if it is not all there yet. */
@@ -635,7 +672,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		}
 		this.sent++;
 		if (again) this.resent++;
-		if (again && !(qos === 2 && this.kept)) this.mayRepeat++;
+		if (again && qos === 1) this.mayRepeat++;
 		outbox.sent(qos === 0 ? RecordState.RELEASED : (qos as number));
 		if (stream) stream.sent(identifier);
 		return true;

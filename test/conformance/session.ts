@@ -171,20 +171,25 @@ export default [
 		},
 	),
 
-	scenario(["MQTT-4.1.0-1"], "the session outlives attempts that come to nothing", both, (level) => {
-		const { broker } = everythingOpen(level);
-		broker.breaks();
-		broker.opens();
-		broker.breaksUnheard();
-		broker.opens();
-		broker.expectsConnect();
-		broker.sends(connack(3));
-		broker.opens();
-		broker.expectsConnect();
-		broker.sends(connack(0, level === 4));
-		if (level === 4) broker.expects(...resent(level));
-		else broker.expects(subscribe(5, ["#", 2]), ...resent(level));
-	}),
+	// One of them may have begun a new session whose CONNACK was lost: session present would be said of that one.
+	scenario(
+		["MQTT-4.1.0-1"],
+		"the session outlives attempts that come to nothing, and its filters go out again",
+		both,
+		(level) => {
+			const { broker } = everythingOpen(level);
+			broker.breaks();
+			broker.opens();
+			broker.breaksUnheard();
+			broker.opens();
+			broker.expectsConnect();
+			broker.sends(connack(3));
+			broker.opens();
+			broker.expectsConnect();
+			broker.sends(connack(0, level === 4));
+			broker.expects(subscribe(5, ["#", 2]), ...resent(level));
+		},
+	),
 
 	scenario(
 		["MQTT-3.1.2-4", "3.1-clean-session"],

@@ -1,0 +1,300 @@
+/** What the firmware of a device does: publishes, streams, subscribes, and whatever a handler may do, or should not. */
+import type { Deferral, Message, Source, Stream, Subscription, Topic } from "../../src/client.js";
+import type { Device } from "./device.js";
+import type { Known, Run } from "./inbound.js";
+import { Publication } from "./ledger.js";
+import { byteAt, payloadOf } from "./payload.js";
+
+/** Thrown by handlers and sources, so that what the client throws can be told from it. */
+export class Deliberate extends Error {}
+
+const DELIBERATE = new Deliberate("thrown on purpose");
+
+/** A handler holds the message that it got; returns what is known of that. */
+export type Hold = (ticket: number) => Run | undefined;
+
+interface Subscribed extends Known {
+	readonly qos: 0 | 1 | 2;
+	handle: Subscription | undefined;
+}
+
+interface Channel {
+	readonly publication: Publication;
+	readonly topic: Topic | undefined;
+	readonly stream: Stream | undefined;
+}
+
+/** Names of the topics on which the peer of server.ts publishes. The last one fits no small inbox. */
+export const PEER_TOPICS = ["peer/0", "peer/1", `peer/${"long/".repeat(8)}name`];
+
+const FILTERS = ["#", "+/#", "d0/#", "d0/+/0", "+/1/+", "d1/1/0", "d0/2/0", "peer/+", "peer/0", "peer/#"];
+
+export class Application {
+	/** Those that have not ended, in the order of subscribing. */
+	subscriptions: Subscribed[] = [];
+	/** How often a callback threw. */
+	thrown = 0;
+	private readonly channels: Channel[] = [];
+	/** Messages that handlers may still publish: what is published may come back to them. */
+	private budget = 10;
+	private readonly highest: 1 | 2;
+	/** What is held, to be acknowledged. */
+	private held = new Set<() => void>();
+	private paused = new Set<Stream>();
+
+	constructor(
+		private readonly device: Device,
+		private readonly deferral: Deferral | undefined,
+	) {
+		const { world, options, name, client, library, ledger } = device;
+		const { random } = world;
+		this.highest = options.identifiers > 0 ? 2 : 1;
+		const count = 1 + random.below(4);
+		for (let i = 0; i < count; i++) {
+			const isStream = random.chance(0.25);
+			const qos = random.pick(this.highest === 2 ? [0, 1, 1, 2, 2] : [0, 1, 1]) as 0 | 1 | 2;
+			const topic = `${name}/${isStream ? "s" : qos}/${i}`;
+			const settings = { qos, retain: random.chance(0.1) };
+			const publication = new Publication(topic, qos, i);
+			ledger.topics.push(publication);
+			this.channels.push({
+				publication,
+				topic: isStream ? undefined : client.topic(topic, settings),
+				stream: isStream ? new library.Stream(client, topic, settings) : undefined,
+			});
+		}
+		for (let i = random.below(3); i > 0; i--) this.subscribe();
+		world.time.after(world.about(500), () => this.device.start());
+		this.next();
+	}
+
+	connected(): void {
+		const { world } = this.device;
+		if (world.strikes(0.1)) this.publish();
+		if (world.strikes(0.02)) this.throw();
+	}
+
+	disconnected(): void {
+		const { world } = this.device;
+		if (world.strikes(0.1)) this.publish();
+		if (world.strikes(0.02)) this.device.start();
+		if (world.strikes(0.02)) this.throw();
+	}
+
+	/** Faults have stopped. */
+	settle(): void {
+		this.device.awake(() => {
+			for (const acknowledge of this.held) acknowledge();
+			for (const stream of this.paused) stream.resume();
+			this.device.start();
+		});
+	}
+
+	/** Everything is settled. */
+	close(): void {
+		for (const { filter, qos, handle } of this.subscriptions) {
+			if (handle?.granted !== qos) this.device.fail(`${filter} was granted ${handle?.granted}, not ${qos}`);
+		}
+		for (const { stream, publication } of this.channels) {
+			if (stream?.busy) this.device.fail(`the stream to ${publication.name} is still busy`);
+		}
+	}
+
+	private next(): void {
+		const { world, options } = this.device;
+		world.time.after(world.about(options.pace), () =>
+			this.device.awake(() => {
+				if (!world.isFaulty) return;
+				this.act();
+				this.next();
+			}),
+		);
+	}
+
+	private act(): void {
+		const { device } = this;
+		const { world } = device;
+		const { random } = world;
+		const choice = random.below(100);
+		if (choice < 70) this.publish();
+		else if (choice < 76) for (let i = random.below(20); i >= 0; i--) this.publish();
+		else if (choice < 86) this.subscribe();
+		else if (choice < 93) this.unsubscribe();
+		else if (choice < 96) this.stop();
+		else if (choice < 98) device.sleep(world.about(random.pick([500, 5_000, 60_000])));
+	}
+
+	private publish(): void {
+		const { device } = this;
+		const { world, ledger, options } = device;
+		const { random } = world;
+		const { publication, topic, stream } = random.pick(this.channels);
+		if (stream) {
+			this.publishStream(stream, publication);
+			return;
+		}
+		const { salt, sent, qos } = publication;
+		const length = Math.floor(world.about(random.pick([1, 12, 12, options.outbox / 4])));
+		const payload = payloadOf(sent.length + 1, salt, length);
+		const message = publication.add(payload.length, device.connection);
+		const asNumber = payload.length === String(message.number).length;
+		let padded = payload;
+		if (random.chance(0.3)) {
+			padded = new Uint8Array(payload.length + 5).fill(0x21);
+			padded.set(payload);
+		}
+		const isTaken = asNumber
+			? (topic as Topic).publishNumber(message.number, 0)
+			: (topic as Topic).publish(padded, payload.length);
+		this.published(publication, message, isTaken);
+		if (isTaken) {
+			ledger.accepted++;
+			if (qos > 0) ledger.kept++;
+		} else {
+			ledger.refused++;
+			world.faults["outbox full"]++;
+		}
+	}
+
+	private published(publication: Publication, message: { number: number; length: number }, isTaken: boolean): void {
+		const { world, name } = this.device;
+		if (!isTaken) publication.withdraw(message as never);
+		if (world.isTold) {
+			const { number, length } = message;
+			world.trace(name, `publish(${number}) to ${publication.name}, ${length} bytes: ${isTaken}`);
+		}
+	}
+
+	private publishStream(stream: Stream, publication: Publication): void {
+		const { device } = this;
+		const { world, ledger } = device;
+		const { random } = world;
+		const { salt, qos } = publication;
+		if (stream.busy) return;
+		const number = publication.sent.length + 1;
+		const length = Math.max(String(number).length, Math.floor(world.about(random.pick([5, 100, 400]))));
+		const message = publication.add(length, device.connection);
+		let next = 0;
+		let isDone = false;
+		const source: Source = {
+			read: (bytes, at, offset, count) => {
+				if ((offset !== next && offset !== 0) || isDone)
+					device.fail(`a source was asked for byte ${offset}, not ${next}`);
+				if (!(count >= 1 && offset + count <= length && at + count <= bytes.length)) {
+					device.fail(`a source was asked for ${count} bytes at ${offset} of ${length}`);
+				}
+				if (world.strikes(0.003)) this.throw();
+				if (world.strikes(0.05)) {
+					this.paused.add(stream);
+					world.time.after(world.about(300), () => device.awake(() => stream.resume()));
+					return 0;
+				}
+				const put = 1 + random.below(count);
+				for (let i = 0; i < put; i++) bytes[at + i] = byteAt(number, salt, offset + i);
+				next = offset + put;
+				return put;
+			},
+			done: (delivered) => {
+				if (isDone) device.fail(`a source was done twice`);
+				isDone = true;
+				if (delivered) return;
+				message.isGivenUp = true;
+				if (qos > 0) ledger.givenUp++;
+			},
+		};
+		const isTaken = stream.publish(length, source);
+		this.published(publication, message, isTaken);
+		if (isTaken) {
+			ledger.accepted++;
+			if (qos > 0) ledger.kept++;
+		} else ledger.refused++;
+	}
+
+	private subscribe(): void {
+		const { device } = this;
+		const { world, name, client } = device;
+		const { random } = world;
+		if (this.subscriptions.length > 5) return;
+		const count = random.pick([1, 1, 2, 3]);
+		const made = Array.from({ length: count }, () => {
+			const filter = random.chance(0.1) ? random.pick(PEER_TOPICS) : random.pick(FILTERS);
+			const qos = random.below(this.highest + 1) as 0 | 1 | 2;
+			const known: Subscribed = { filter, qos, since: world.time.now, isLive: true, handle: undefined };
+			return known;
+		});
+		world.trace(name, `subscribe to ${made.map(({ filter, qos }) => `${filter} QoS ${qos}`).join(" and ")}`);
+		const handles = client.subscribeAll(
+			made.map((known) => ({
+				filter: known.filter,
+				qos: known.qos,
+				handler: (message) => device.handle(known, message, (hold) => this.react(message, hold)),
+			})),
+		);
+		for (let i = 0; i < count; i++) made[i].handle = handles[i];
+		this.subscriptions.push(...made);
+	}
+
+	private unsubscribe(): void {
+		const { device } = this;
+		const { world, name, client } = device;
+		const gone = this.subscriptions.filter(() => world.random.chance(0.4));
+		if (gone.length === 0) return;
+		world.trace(name, `unsubscribe from ${gone.map(({ filter }) => filter).join(" and ")}`);
+		for (const known of gone) known.isLive = false;
+		this.subscriptions = this.subscriptions.filter(({ isLive }) => isLive);
+		client.unsubscribe(gone.map(({ handle }) => handle as Subscription));
+	}
+
+	/** Stops; starts again at once, or later. */
+	private stop(): void {
+		const { device } = this;
+		const { world } = device;
+		device.stop();
+		if (world.random.chance(0.3)) device.start();
+		else world.time.after(world.about(3_000), () => device.awake(() => device.start()));
+	}
+
+	/** What a handler does with a message. */
+	private react(message: Message, hold: Hold): void {
+		const { device, deferral } = this;
+		const { world } = device;
+		if (!world.isFaulty) return;
+		const { random } = world;
+		if (deferral && random.chance(0.3)) this.hold(deferral, message, hold);
+		const choice = random.below(200);
+		if (choice < 6) this.throw();
+		else if (choice < 26 && this.budget-- > 0) this.publish();
+		else if (choice < 30) this.subscribe();
+		else if (choice < 34) this.unsubscribe();
+		else if (choice < 37) this.stop();
+	}
+
+	private hold(deferral: Deferral, message: Message, hold: Hold): void {
+		const { device } = this;
+		const { world } = device;
+		const ticket = deferral.hold(message);
+		if (ticket === -1) return;
+		const run = hold(ticket);
+		world.trace(device.name, `holds it: ticket ${ticket}`);
+		const acknowledge = () => {
+			this.held.delete(acknowledge);
+			const isAlive = run?.connection === device.link.connection && device.isConnected;
+			const isDue = run?.ticket === ticket && isAlive && !run.threw && !run.isInterrupted && !device.isConfused;
+			if (run?.ticket === ticket) run.ticket = 0;
+			const isDone = deferral.acknowledge(ticket);
+			world.trace(device.name, `acknowledge(${ticket}): ${isDone}`);
+			if (isDue && !isDone) device.fail(`acknowledge(${ticket}) said false`);
+		};
+		this.held.add(acknowledge);
+		world.time.after(world.about(world.random.pick([10, 500, 5_000])), () => {
+			if (this.held.has(acknowledge)) device.awake(acknowledge);
+		});
+	}
+
+	private throw(): void {
+		const { world } = this.device;
+		this.thrown++;
+		world.faults["handler threw"]++;
+		throw DELIBERATE;
+	}
+}
