@@ -17,12 +17,14 @@ import type { Session } from "./session.js";
 
 /** For one client. */
 export class ExactlyOnce {
-	/** Of messages that were handed over and whose PUBREL has not come; 0 where there is none. */
+	/** Of messages that were handed over and whose PUBREL has not come, oldest first; 0 behind them. */
 	private readonly identifiers: Uint16Array;
 	/** The message that is coming in, in parts, is to be handed over. */
 	private admitted = false;
 	/** How many of them are 0. */
 	private free: number;
+	/** How many, at the front, are of earlier connections and may belong to a session that the broker has lost. */
+	private stale = 0;
 
 	/**
 	 * `identifiers`: how many messages at QoS 2 may be coming in at a time, two bytes each, 1 to 65,535. One more closes
@@ -44,6 +46,7 @@ export class ExactlyOnce {
 			this.identifiers.fill(0);
 			this.free = this.identifiers.length;
 		}
+		this.stale = this.identifiers.length - this.free;
 		const { bytes } = outbox;
 		for (let at = outbox.head; at < outbox.tail; at += RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1])) {
 			// The broker has lost what it had received: it is to be published again.
@@ -72,10 +75,12 @@ export class ExactlyOnce {
 		if (this.identifiers.indexOf(identifier) !== -1) {
 			if (session.doubt && message.offset === 0 && (message.header & PublishFlag.DUP) === 0) return true;
 			if (message.remaining !== 0) return false;
+			this.keep(identifier);
 			if (deferral) deferral.answer(Answer.REPEAT, identifier);
 			else session.reply(Packet.PUBREC, identifier);
 			return false;
 		}
+		if (this.free === waiting && session.doubt && this.stale > 0) this.remove(0);
 		if (this.free > waiting) return true;
 		session.flush(); // what is answered need not come again
 		session.disconnect(Reason.EXACTLY_ONCE_OVERFLOW);
@@ -84,12 +89,26 @@ export class ExactlyOnce {
 
 	/** @internal A message was handed over: PUBREC. */
 	accept(session: Session, identifier: number): Decoded {
-		const { identifiers } = this;
-		if (identifiers.indexOf(identifier) === -1) {
-			identifiers[identifiers.indexOf(0)] = identifier;
-			this.free--;
-		}
+		this.keep(identifier);
 		return session.reply(Packet.PUBREC, identifier);
+	}
+
+	/** The identifier is of this connection: it stands last. */
+	private keep(identifier: number): void {
+		const { identifiers } = this;
+		const at = identifiers.indexOf(identifier);
+		if (at !== -1) this.remove(at);
+		identifiers[identifiers.length - this.free] = identifier;
+		this.free--;
+	}
+
+	/** Those behind it move forward. */
+	private remove(at: number): void {
+		const { identifiers } = this;
+		identifiers.copyWithin(at, at + 1, identifiers.length);
+		identifiers[identifiers.length - 1] = 0;
+		this.free++;
+		if (at < this.stale) this.stale--;
 	}
 
 	/** @internal A PUBREC, PUBREL or PUBCOMP. */
@@ -111,10 +130,7 @@ export class ExactlyOnce {
 		} else {
 			const at = this.identifiers.indexOf(identifier);
 			if (at === -1) session.stray++;
-			else {
-				this.identifiers[at] = 0;
-				this.free++;
-			}
+			else this.remove(at);
 			return session.reply(Packet.PUBCOMP, identifier);
 		}
 		session.stray++;

@@ -131,6 +131,8 @@ export class Oracle {
 	/** Acknowledgements that wait for the application; ticket 0 waits only behind others. */
 	private waiting: { ticket: number; qos: number; identifier: number }[] = [];
 	private readonly table = new Set<number>();
+	/** Those of earlier connections, which give way where the broker may have lost the session. */
+	private stale = new Set<number>();
 
 	/** The message at the head of `incoming`: who gets this part, and who is next. */
 	private handlers: Known[] | undefined;
@@ -523,17 +525,27 @@ export class Oracle {
 		}
 		this.mustEnd = arrival.faults;
 		const waits = this.waiting.filter((one) => one.qos === 2).length;
+		const isNew = isExactlyOnce && this.isFresh && !this.table.has(identifier);
+		if (isNew && this.doubt && this.stale.size > 0 && this.table.size + waits === this.setup.identifiers) {
+			this.forget([...this.table][0]);
+		}
 		if (isExactlyOnce && this.setup.identifiers === 0) this.mustEnd = [Reason.UNEXPECTED_PACKET, ...arrival.faults];
-		else if (
-			isExactlyOnce &&
-			this.isFresh &&
-			!this.table.has(identifier) &&
-			this.table.size + waits >= this.setup.identifiers
-		) {
+		else if (isNew && this.table.size + waits >= this.setup.identifiers) {
 			this.mustEnd = [Reason.EXACTLY_ONCE_OVERFLOW, ...arrival.faults];
 		} else if (!this.isFresh && arrival.faults.length > 0) this.mustEnd = [Reason.REPLY_OVERFLOW, ...arrival.faults];
 		if (!this.isFresh || arrival.isPassedBy) return [];
 		return this.known.filter(({ isEnded, filter }) => !isEnded && fits(filter, topic));
+	}
+
+	/** Its identifier is of this connection. */
+	private keep(identifier: number): void {
+		this.forget(identifier);
+		this.table.add(identifier);
+	}
+
+	private forget(identifier: number): boolean {
+		this.stale.delete(identifier);
+		return this.table.delete(identifier);
 	}
 
 	private isWaiting(identifier: number): boolean {
@@ -547,7 +559,9 @@ export class Oracle {
 		this.hasThrown = false;
 		this.ticket = 0;
 		if (!this.isFresh) {
-			if (!this.isWaiting(identifier)) this.answer(REPEATED, identifier, 0);
+			if (this.isWaiting(identifier)) return;
+			this.keep(identifier);
+			this.answer(REPEATED, identifier, 0);
 			return;
 		}
 		if (isPassedBy) this.counts.skipped++;
@@ -564,7 +578,7 @@ export class Oracle {
 	}
 
 	private accept(qos: number, identifier: number): void {
-		if (qos === 2) this.table.add(identifier);
+		if (qos === 2) this.keep(identifier);
 		this.due.push(reply(qos === 1 ? 0x40 : 0x50, identifier));
 	}
 
@@ -578,7 +592,7 @@ export class Oracle {
 		else if (type === 2) this.connack(body[0], body[1]);
 		else if (type === 9 || type === 11) this.answered(type === 9 ? 0x82 : 0xa2, identifier, body.subarray(2));
 		else if (type === 6) {
-			if (!this.table.delete(identifier)) this.counts.stray++;
+			if (!this.forget(identifier)) this.counts.stray++;
 			if (identifier !== 0) this.completed.push(reply(0x70, identifier));
 		} else if (type !== 13) this.acknowledged(type, identifier);
 	}
@@ -654,8 +668,10 @@ export class Oracle {
 		this.closes = 0;
 		if (!kept) {
 			this.table.clear();
+			this.stale.clear();
 			for (const one of this.mine) one.isReceived = false;
 		}
+		if (!certain) this.stale = new Set(this.table);
 		this.requests = this.requests.filter((request) => {
 			const { members } = request;
 			if (!kept) {

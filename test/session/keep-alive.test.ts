@@ -234,3 +234,14 @@ for (const keepAlive of [0, 1, 2, 10, 60]) {
 		assert.deepEqual(reasons, [Reason.CONNACK_TIMEOUT]);
 	});
 }
+
+test("a SUBACK that was missing on one connection is not held against the next", () => {
+	const made = connected({ keepAlive: 0, timeout: 10 });
+	made.client.subscribe("a", 0, () => {});
+	made.network.clock.advance(15_000); // the first look finds it missing
+	reconnect(made);
+	made.network.clock.advance(15_000);
+	assert.deepEqual(made.reasons, [Reason.LINK_LOST]);
+	made.network.clock.advance(10_000);
+	assert.deepEqual(made.reasons, [Reason.LINK_LOST, Reason.SUBACK_TIMEOUT]);
+});

@@ -16,6 +16,7 @@ for (const level of [3, 4] as const) {
 		assert.equal(client.status.state, State.STOPPED);
 		assert.deepEqual(reasons, [Reason.STOPPED]);
 		assert.equal(describe(reasons[0]), "stopped");
+		assert.equal(network.clock.untilNext, undefined, "no timer is left");
 		client.topic("t").publish(new Uint8Array(1));
 		network.clock.advance(10_000_000);
 		assert.equal(network.opened, 1);
