@@ -525,7 +525,11 @@ export class Oracle {
 		}
 		this.mustEnd = arrival.faults;
 		const waits = this.waiting.filter((one) => one.qos === 2).length;
-		const isNew = isExactlyOnce && this.isFresh && !this.table.has(identifier);
+		const isNew =
+			isExactlyOnce &&
+			this.isFresh &&
+			!this.table.has(identifier) &&
+			arrival.faults.every((one) => one === Reason.MALFORMED_TOPIC);
 		if (isNew && this.doubt && this.stale.size > 0 && this.table.size + waits === this.setup.identifiers) {
 			this.forget([...this.table][0]);
 		}
