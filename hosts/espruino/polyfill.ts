@@ -1,12 +1,7 @@
-/** Espruino's typed arrays have no `copyWithin`; the client only moves elements down, or to where they are not. */
-function polyfill(prototype: { copyWithin?: unknown }): void {
-	if (prototype.copyWithin) return;
-	prototype.copyWithin = function (this: Uint8Array, to: number, from: number, end: number) {
+/** Espruino's typed arrays have no `copyWithin`; the client only moves bytes down, or to where they are not. */
+if (!Uint8Array.prototype.copyWithin) {
+	Uint8Array.prototype.copyWithin = function (this: Uint8Array, to: number, from: number, end: number) {
 		this.set(this.subarray(from, end), to);
 		return this;
-	};
+	} as never;
 }
-
-polyfill(Uint8Array.prototype);
-polyfill(Uint16Array.prototype);
-polyfill(Uint32Array.prototype);

@@ -74,10 +74,13 @@ export class Deferral {
 		if (at === this.count || ticket === 0) return false;
 		tickets[at] = 0;
 		while (this.count > 0 && tickets[0] === 0) {
-			const answer = this.answers[0];
+			const { answers } = this;
+			const answer = answers[0];
 			this.count--;
-			tickets.copyWithin(0, 1, this.count + 1);
-			this.answers.copyWithin(0, 1, this.count + 1);
+			for (let i = 0; i < this.count; i++) {
+				tickets[i] = tickets[i + 1];
+				answers[i] = answers[i + 1];
+			}
 			session.answer(answer >> 16, answer & 0xffff);
 		}
 		session.pump();

@@ -105,8 +105,9 @@ export class ExactlyOnce {
 	/** Those behind it move forward. */
 	private remove(at: number): void {
 		const { identifiers } = this;
-		identifiers.copyWithin(at, at + 1, identifiers.length);
-		identifiers[identifiers.length - 1] = 0;
+		const last = identifiers.length - this.free - 1;
+		for (let i = at; i < last; i++) identifiers[i] = identifiers[i + 1];
+		identifiers[last] = 0;
 		this.free++;
 		if (at < this.stale) this.stale--;
 	}

@@ -16,8 +16,8 @@ const MOST_STEPS: Record<Operation, number> = {
 	ping: 662,
 	reconnect: 2124,
 	publishQos2: 2127,
-	receiveQos2: 2702,
-	holdQos1: 1387,
+	receiveQos2: 2645,
+	holdQos1: 1385,
 	streamQos0: 6414,
 	dispatch: 9628,
 };
