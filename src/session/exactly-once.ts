@@ -19,12 +19,12 @@ import type { Session } from "./session.js";
 export class ExactlyOnce {
 	/** Of messages that were handed over and whose PUBREL has not come, oldest first; 0 behind them. */
 	private readonly identifiers: Uint16Array;
-	/** The message that is coming in, in parts, is to be handed over. */
-	private admitted = false;
 	/** How many of them are 0. */
 	private free: number;
 	/** How many, at the front, are of earlier connections and may belong to a session that the broker has lost. */
 	private stale = 0;
+	/** The message that is coming in, in parts, is to be handed over. */
+	private admitted = false;
 
 	/**
 	 * `identifiers`: how many messages at QoS 2 may be coming in at a time, two bytes each, 1 to 65,535. One more closes
