@@ -24,13 +24,13 @@ function bundle(host, { compilerOptions, external = () => false, plugins = [] })
 const kept = [
 	...["length", "prototype", "get", "enumerable", "configurable", "defineProperty", "call", "concat"],
 	...["push", "pop", "slice", "splice", "fill", "indexOf", "set", "subarray", "copyWithin", "buffer"],
-	...["floor", "random", "stringify", "toString", "substr", "toUint8Array", "readJSON"],
+	...["floor", "ceil", "random", "stringify", "toString", "substr", "toUint8Array", "readJSON"],
 	...["connect", "host", "port", "name", "on", "write", "end", "dSnd"],
 ];
 
 export default [
 	bundle("moddable", {
-		external: (id) => /^(embedded:|mc\/|timer$)/.test(id),
+		external: (id) => /^(embedded:|mc\/|time$|timer$)/.test(id),
 		plugins: [shakeMethods],
 	}),
 	bundle("espruino", {

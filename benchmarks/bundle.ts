@@ -11,7 +11,7 @@ const root = fileURLToPath(new URL("..", import.meta.url));
 export async function bundle(entry: string, replace: Record<string, string> = {}): Promise<string> {
 	const build = await rollup({
 		input: root + entry,
-		external: (id) => /^(embedded:|mc\/|timer$)/.test(id) && replace[id] === undefined,
+		external: (id) => /^(embedded:|mc\/|time$|timer$)/.test(id) && replace[id] === undefined,
 		plugins: [
 			{
 				name: "replace",

@@ -7,18 +7,24 @@ import type { Link } from "./host.js";
 import type { Deferral } from "./session/deferral.js";
 import type { ExactlyOnce } from "./session/exactly-once.js";
 import type { Fallback } from "./session/fallback.js";
+import { Flush, type Flushed } from "./session/flush.js";
+import type { Journal } from "./session/journal.js";
+import { Rules } from "./session/rules.js";
 import { Session } from "./session/session.js";
 import { type Handler, Subscription } from "./session/subscription.js";
 import { Topic, type TopicOptions } from "./session/topic.js";
-import { type ConnectFields, connectPacket, field } from "./wire/encode.js";
+import { type ConnectFields, connectPacket, field, publishHeader } from "./wire/encode.js";
 import { type Level, Limit, type QoS } from "./wire/packet.js";
 import { filterError, nameError, wellFormed } from "./wire/topic.js";
 
-export type { Alarm, Clock, Link, LinkOwner } from "./host.js";
+export type { Alarm, Clock, Link, LinkOwner, Store } from "./host.js";
 export { Deferral } from "./session/deferral.js";
 export { ExactlyOnce } from "./session/exactly-once.js";
 export { Fallback } from "./session/fallback.js";
+export type { Flushed } from "./session/flush.js";
+export { Journal } from "./session/journal.js";
 export { describe, Reason } from "./session/reason.js";
+export { Age, type WhenFull } from "./session/rules.js";
 export { State } from "./session/session.js";
 export { type Source, Stream } from "./session/stream.js";
 export type { Handler, Subscription } from "./session/subscription.js";
@@ -66,6 +72,8 @@ export interface ClientOptions {
 	exactlyOnce?: ExactlyOnce;
 	/** To acknowledge a message later than its handler returns: `new Deferral()`. */
 	deferral?: Deferral;
+	/** For what is to outlive a reset: `new Journal(store)`. */
+	journal?: Journal;
 	/** The broker has accepted us; `sessionPresent` if it had kept our session (section 3.2.2.2; always false at level 3). */
 	onConnect?: (sessionPresent: boolean) => void;
 	/** A connection, or an attempt at one, has ended; `describe(reason)` says why in words. */
@@ -96,6 +104,9 @@ export type Status = Readonly<
 		| "mayRepeat"
 		| "rejected"
 		| "oversized"
+		| "expired"
+		| "dropped"
+		| "replaced"
 		| "received"
 		| "unhandled"
 		| "skipped"
@@ -103,10 +114,11 @@ export type Status = Readonly<
 		| "stray"
 		| "connections"
 		| "violations"
+		| "roundTrip"
 	>
 > & {
-	/** `used` of `size` bytes are taken. */
-	readonly outbox: { readonly used: number; readonly size: number };
+	/** `used` of `size` bytes are taken; `peak` is the most that were. */
+	readonly outbox: { readonly used: number; readonly size: number; readonly peak: number };
 };
 
 export class Client {
@@ -118,7 +130,7 @@ export class Client {
 	private readonly lowest: Level;
 	private readonly highest: QoS;
 	private readonly inbox: number;
-	private topics = 0;
+	private flushing: Flush | undefined;
 
 	/** Throws an Error that says what is wrong with the options. Allocates all memory that the client will use. */
 	constructor(options: ClientOptions) {
@@ -172,6 +184,7 @@ export class Client {
 			fallback,
 			exactlyOnce: options.exactlyOnce,
 			deferral: options.deferral,
+			journal: options.journal,
 			onConnect: options.onConnect,
 			onDisconnect: options.onDisconnect,
 			onError: options.onError,
@@ -184,12 +197,25 @@ export class Client {
 	 * Throws an Error that says what is wrong with the name (section 4.7) or the options.
 	 */
 	topic(name: string | Uint8Array, options: TopicOptions = {}): Topic {
-		if (this.topics === 256) fail("a client has at most 256 topics; keep a handle and use it again");
-		const bytes = checked(nameError, this.link, this.lowest, name, "topic");
+		const { session, link } = this;
+		const { topics, journal } = session;
+		const bytes = field(checked(nameError, link, this.lowest, name, "topic"));
 		const qos = qosOf(options.qos, this.highest);
-		const topic = new Topic(this.session, this.topics, field(bytes), qos, options.retain === true);
-		this.topics++;
-		this.session.topics.push(topic);
+		const retain = options.retain === true;
+		let rules: Rules | undefined;
+		if (options.whenFull !== undefined || options.expiry !== undefined || options.age !== undefined) {
+			rules = new Rules(link, options);
+		}
+		const trail = rules ? rules.trail : 0;
+		let topic = journal?.adopt(bytes, publishHeader(qos, retain), trail);
+		if (!topic) {
+			let index = 0;
+			while (topics[index]) index++;
+			if (index === 256) fail("a client has at most 256 topics; keep a handle and use it again");
+			topic = new Topic(session, index, bytes, qos, retain, trail);
+			topics[index] = topic;
+		}
+		topic.rules = rules;
 		return topic;
 	}
 
@@ -238,6 +264,32 @@ export class Client {
 	/** Connects, and from now on connects again whenever the link is lost. */
 	start(): void {
 		this.session.start();
+	}
+
+	/**
+	 * For a board that sleeps: connects if it is not connected, publishes what waits, and calls `done` as soon as all of it is
+	 * acknowledged and the client has disconnected and stopped, or when `budget` seconds, 0.1 to 86,400, are over, or when the next
+	 * attempt to connect would come after that. `delivered` messages at QoS 1 and 2 were acknowledged since it was called, and `left`
+	 * messages stay in the outbox.
+	 *
+	 * If it is called before `start`, CONNECT and up to 40 PUBLISHes leave at once, which saves a round trip; a broker that does not take
+	 * that is noticed, and remembered in the journal. False if one is going on already. It allocates when it is called the
+	 * first time.
+	 */
+	flush(budget: number, done: Flushed): boolean {
+		const { session } = this;
+		const milliseconds = 1000 * number(budget, 0.1, 0.1, 86_400, "budget (seconds)");
+		if (typeof done !== "function") fail("flush needs a callback");
+		if (!this.flushing) this.flushing = new Flush(session);
+		return this.flushing.begin(milliseconds, done);
+	}
+
+	/**
+	 * A hint of the host, that the network is back: if the client waits before a reconnect it tries at once, and for a second
+	 * time, before a link was up for a while, after `retryBase`. After a refusal it goes on to wait.
+	 */
+	retry(): void {
+		this.session.retry();
 	}
 
 	/** Disconnects. What was not acknowledged stays in the outbox for the next `start`. */

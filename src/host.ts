@@ -56,6 +56,11 @@ export interface LinkOwner {
 
 /** Time and randomness: given, so that a simulation can replay them. */
 export interface Clock {
+	/**
+	 * Whole milliseconds since some moment, modulo 2^32: 0 to 4,294,967,295. Where it goes back, what is measured
+	 * counts as no time at all.
+	 */
+	time(): number;
 	/** A number from 0 up to, but not including, 1. */
 	random(): number;
 	/** A timer that calls `callback`; made once, at set-up. */
@@ -66,4 +71,23 @@ export interface Clock {
 export interface Alarm {
 	/** Fires after this many milliseconds, and forgets an earlier `set`; with -1 it does not fire. */
 	set(milliseconds: number): void;
+}
+
+/**
+ * Memory that outlives a reset: flash, a file, RTC memory. Erased bytes are 255. Positions and lengths are multiples of four
+ * bytes. Each method may throw; what it was to do may then have been done in part.
+ */
+export interface Store {
+	/** Bytes of a page, the unit of erasing; a multiple of four. */
+	readonly pageSize: number;
+	readonly pages: number;
+	/** Reads `length` bytes from position `at` into `bytes[start]` and on. */
+	read(at: number, bytes: Uint8Array, start: number, length: number): void;
+	/**
+	 * Writes `bytes[start]` and the `length - 1` bytes behind it at position `at`, where all is erased, and returns once they
+	 * outlive a power cut. If the power is cut before, the first of them may have been written.
+	 */
+	write(at: number, bytes: Uint8Array, start: number, length: number): void;
+	/** Makes the bytes of page 0, 1, ... 255 again. */
+	erase(page: number): void;
 }

@@ -9,6 +9,7 @@ const alarm: Alarm = { set() {} };
 
 const clock: Clock = {
 	random: () => 0.5,
+	time: () => 0,
 	alarm(fires) {
 		callback = fires;
 		return alarm;

@@ -19,6 +19,8 @@ class TimeoutAlarm implements Alarm {
 }
 
 export const clock: Clock = {
+	// Where the firmware sets the time, before it publishes.
+	time: () => (getTime() * 1000) >>> 0,
 	random: () => Math.random(),
 	alarm: (callback) => new TimeoutAlarm(callback),
 };

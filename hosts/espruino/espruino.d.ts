@@ -23,6 +23,8 @@ declare function require(name: "Storage"): {
 
 declare function setTimeout(callback: () => void, milliseconds: number): number;
 declare function clearTimeout(timer: number): void;
+/** Seconds, from the clock of the board. */
+declare function getTime(): number;
 
 declare const E: {
 	/** A text of which each character is one byte; of a whole array it is the same memory. */

@@ -1,4 +1,5 @@
 /** Moddable's timers and random numbers as a Clock. */
+import Time from "time";
 import Timer from "timer";
 import type { Alarm, Clock } from "../../src/host.js";
 
@@ -27,6 +28,7 @@ class TimerAlarm implements Alarm {
 }
 
 export const clock: Clock = {
+	time: () => Time.ticks >>> 0,
 	random: Math.random,
 	alarm: (callback) => new TimerAlarm(callback),
 };

@@ -2,6 +2,8 @@
 import type { Alarm, Clock } from "../../src/host.js";
 
 export const clock: Clock = {
+	time: () => performance.now() >>> 0,
+
 	random: Math.random,
 
 	alarm(callback: () => void): Alarm {

@@ -6,6 +6,8 @@
  *
  *     length of the payload 2 · state 1 · topic handle 1 · packet identifier 2 · payload
  *
+ * Behind the payload, and counted with it, stands the time of publishing where the topic needs it, four bytes.
+ *
  * A record is appended at the tail. It is released in any order; the space comes back when the oldest ones
  * are released, or, when an append would not fit otherwise, by moving the live records together. The
  * cursor parts the records that went out on this connection from those that wait.
@@ -56,6 +58,8 @@ export class Outbox {
 	state: RecordState = RecordState.WAITING;
 	/** The oldest record. */
 	head = 0;
+	/** The most bytes that records have taken. */
+	peak = 0;
 	/** Bytes of released records between the head and the tail. */
 	private holes = 0;
 
@@ -94,11 +98,41 @@ export class Outbox {
 		else for (let i = 0; i < length; i++) bytes[at + i] = payload[i];
 		at += length;
 		this.tail = at;
+		if (at - this.head > this.peak) this.mark();
 		if (identifier !== 0) {
 			this.cursor = at;
 			this.inFlight++;
 		}
 		return true;
+	}
+
+	private mark(): void {
+		if (this.used > this.peak) this.peak = this.used;
+	}
+
+	/** Where the record ends that begins at `at`. */
+	next(at: number): number {
+		return at + RECORD_HEADER + ((this.bytes[at] << 8) | this.bytes[at + 1]);
+	}
+
+	/** How many messages there are. */
+	count(): number {
+		let count = 0;
+		for (let at = this.head; at < this.tail; at = this.next(at)) {
+			if (this.bytes[at + Offset.STATE] !== RecordState.RELEASED) count++;
+		}
+		return count;
+	}
+
+	/** Puts the time behind the payload of the last record, which begins at `at`; there is room for it. */
+	stamp(at: number, time: number): void {
+		const { bytes, tail } = this;
+		const length = tail + 4 - at - RECORD_HEADER;
+		bytes[at] = length >> 8;
+		bytes[at + 1] = length;
+		writeWord(bytes, tail, time);
+		this.tail = tail + 4;
+		this.mark();
 	}
 
 	/**
@@ -176,20 +210,18 @@ export class Outbox {
 		return -1;
 	}
 
-	private release(at: number): void {
+	/** Frees the record at `at`. One that was sent on this connection is acknowledged instead. */
+	release(at: number): void {
 		const bytes = this.bytes;
-		const size = RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
-		if (at !== this.head) {
-			bytes[at + Offset.STATE] = RecordState.RELEASED;
-			bytes[at + Offset.IDENTIFIER] = bytes[at + Offset.IDENTIFIER_LOW] = 0;
-			this.holes += size;
-			return;
-		}
-		at += size;
+		let next = this.next(at);
+		bytes[at + Offset.STATE] = RecordState.RELEASED;
+		bytes[at + Offset.IDENTIFIER] = bytes[at + Offset.IDENTIFIER_LOW] = 0;
+		this.holes += next - at;
+		if (at !== this.head) return;
 		while (this.holes !== 0 && bytes[at + Offset.STATE] === RecordState.RELEASED) {
-			const hole = RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
-			this.holes -= hole;
-			at += hole;
+			next = this.next(at);
+			this.holes -= next - at;
+			at = next;
 		}
 		if (at === this.tail) this.head = this.cursor = this.tail = 0;
 		else {
@@ -205,14 +237,14 @@ export class Outbox {
 	}
 
 	/** Moves the live records together at the start of the memory. */
-	private compact(): void {
+	compact(): void {
 		const bytes = this.bytes;
 		const tail = this.tail;
 		const cursor = this.cursor;
 		let to = 0;
 		let next: number;
 		for (let at = this.head; at < tail; at = next) {
-			next = at + RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
+			next = this.next(at);
 			if (at === cursor) this.cursor = to;
 			if (bytes[at + Offset.STATE] === RecordState.RELEASED) continue;
 			if (at !== to) bytes.copyWithin(to, at, next);
@@ -222,4 +254,18 @@ export class Outbox {
 		this.head = this.holes = 0;
 		this.tail = to;
 	}
+}
+
+/** Four bytes as a number. */
+export function readWord(bytes: Uint8Array, at: number): number {
+	return ((bytes[at] << 24) | (bytes[at + 1] << 16) | (bytes[at + 2] << 8) | bytes[at + 3]) >>> 0;
+}
+
+/** The number modulo 2^32, in four bytes. */
+export function writeWord(bytes: Uint8Array, at: number, word: number): void {
+	word >>>= 0;
+	bytes[at] = word >>> 24;
+	bytes[at + 1] = word >>> 16;
+	bytes[at + 2] = word >>> 8;
+	bytes[at + 3] = word;
 }

@@ -5,20 +5,21 @@
  * Out: a message stays in the outbox, with its payload, until PUBCOMP. In: a message is handed over with its PUBLISH;
  * its identifier is kept until PUBREL, and a PUBLISH that comes again until then is not handed over.
  */
-import { whole } from "../check.js";
-import { Offset, type Outbox, RECORD_HEADER, RecordState } from "../memory/outbox.js";
+import { fail, whole } from "../check.js";
+import { Offset, type Outbox, RecordState } from "../memory/outbox.js";
 import { Decoded } from "../wire/decode.js";
 import { writeReply } from "../wire/encode.js";
 import type { Message } from "../wire/message.js";
 import { Packet, PublishFlag } from "../wire/packet.js";
 import { Answer } from "./answer.js";
+import { Kind } from "./journal.js";
 import { Reason } from "./reason.js";
 import type { Session } from "./session.js";
 
 /** For one client. */
 export class ExactlyOnce {
-	/** Of messages that were handed over and whose PUBREL has not come, oldest first; 0 behind them. */
-	private readonly identifiers: Uint16Array;
+	/** @internal Of messages that were handed over and whose PUBREL has not come, oldest first; 0 behind them. */
+	readonly identifiers: Uint16Array;
 	/** How many of them are 0. */
 	private free: number;
 	/** How many, at the front, are of earlier connections and may belong to a session that the broker has lost. */
@@ -40,20 +41,40 @@ export class ExactlyOnce {
 	 * @internal A connection begins on which it is not certain that the broker still has our session; `kept`: it may have.
 	 * Returns how many messages it may publish a second time.
 	 */
-	renew(outbox: Outbox, kept: boolean): number {
+	renew(session: Session, kept: boolean): number {
+		const { outbox, journal } = session;
 		let count = 0;
-		if (!kept) {
-			this.identifiers.fill(0);
-			this.free = this.identifiers.length;
-		}
+		if (!kept && this.lose(outbox) && journal) journal.note(Kind.LOST, 0);
 		this.stale = this.identifiers.length - this.free;
-		const { bytes } = outbox;
-		for (let at = outbox.head; at < outbox.tail; at += RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1])) {
-			// The broker has lost what it had received: it is to be published again.
-			if (bytes[at + Offset.STATE] === RecordState.RECEIVED && !kept) bytes[at + Offset.STATE] = RecordState.SENT_QOS_2;
-			if (bytes[at + Offset.STATE] === RecordState.SENT_QOS_2) count++;
+		// What is in front of the cursor has gone out on this connection.
+		for (let at = outbox.cursor; at < outbox.tail; at = outbox.next(at)) {
+			if (outbox.bytes[at + Offset.STATE] === RecordState.SENT_QOS_2) count++;
 		}
 		return count;
+	}
+
+	/** @internal The broker has lost our session, and what it had received: that is to be published again. False if there is none. */
+	lose(outbox: Outbox): boolean {
+		const { identifiers } = this;
+		let found = this.free < identifiers.length;
+		identifiers.fill(0);
+		this.free = identifiers.length;
+		for (let at = outbox.head; at < outbox.tail; at = outbox.next(at)) {
+			if (outbox.bytes[at + Offset.STATE] !== RecordState.RECEIVED) continue;
+			outbox.bytes[at + Offset.STATE] = RecordState.SENT_QOS_2;
+			found = true;
+		}
+		return found;
+	}
+
+	/** @internal An identifier was taken before a reset, or given up. */
+	restore(identifier: number, taken: boolean): void {
+		const at = this.identifiers.indexOf(identifier);
+		if (at !== -1) this.remove(at);
+		if (taken) {
+			if (this.free === 0) fail("the store holds more identifiers than exactlyOnce has places");
+			this.keep(identifier);
+		}
 	}
 
 	/**
@@ -80,7 +101,7 @@ export class ExactlyOnce {
 			else session.reply(Packet.PUBREC, identifier);
 			return false;
 		}
-		if (this.free === waiting && session.doubt && this.stale > 0) this.remove(0);
+		if (this.free === waiting && session.doubt && this.stale > 0) this.giveUp(session, 0);
 		if (this.free > waiting) return true;
 		session.flush(); // what is answered need not come again
 		session.disconnect(Reason.EXACTLY_ONCE_OVERFLOW);
@@ -89,8 +110,16 @@ export class ExactlyOnce {
 
 	/** @internal A message was handed over: PUBREC. */
 	accept(session: Session, identifier: number): Decoded {
+		const { journal } = session;
 		this.keep(identifier);
+		if (journal) journal.note(Kind.TAKEN, identifier);
 		return session.reply(Packet.PUBREC, identifier);
+	}
+
+	private giveUp({ journal }: Session, at: number): void {
+		const identifier = this.identifiers[at];
+		this.remove(at);
+		if (journal) journal.note(Kind.GIVEN_UP, identifier);
 	}
 
 	/** The identifier is of this connection: it stands last. */
@@ -114,24 +143,24 @@ export class ExactlyOnce {
 
 	/** @internal A PUBREC, PUBREL or PUBCOMP. */
 	packet(session: Session, packet: Packet, identifier: number): Decoded {
-		const { outbox } = session;
+		const { outbox, journal } = session;
 		if (packet === Packet.PUBREC) {
 			const at = outbox.find(identifier, outbox.cursor);
 			const state = at === -1 ? RecordState.RELEASED : outbox.bytes[at + Offset.STATE];
 			if (state === RecordState.SENT_QOS_2 || state === RecordState.RECEIVED) {
 				outbox.bytes[at + Offset.STATE] = RecordState.RECEIVED;
+				if (journal && state !== RecordState.RECEIVED) journal.note(Kind.RECEIVED, identifier);
 				return session.reply(Packet.PUBREL, identifier);
 			}
 		} else if (packet === Packet.PUBCOMP) {
 			if (outbox.acknowledge(identifier, RecordState.RECEIVED)) {
-				session.delivered++;
 				session.heeded();
-				return session.streams ? session.streams.released(identifier) : Decoded.MORE;
+				return session.settled(identifier);
 			}
 		} else {
 			const at = this.identifiers.indexOf(identifier);
 			if (at === -1) session.stray++;
-			else this.remove(at);
+			else this.giveUp(session, at);
 			return session.reply(Packet.PUBCOMP, identifier);
 		}
 		session.stray++;

@@ -21,6 +21,8 @@ import { Answer } from "./answer.js";
 import type { Deferral } from "./deferral.js";
 import type { ExactlyOnce } from "./exactly-once.js";
 import type { Fallback } from "./fallback.js";
+import type { Flush } from "./flush.js";
+import { type Journal, Kind } from "./journal.js";
 import { REASONS, Reason } from "./reason.js";
 import { type Request, type Subscription, Subscriptions, WILDCARD } from "./subscription.js";
 import type { Streamed, Topic } from "./topic.js";
@@ -63,6 +65,7 @@ export interface SessionOptions {
 	fallback?: Fallback | undefined;
 	exactlyOnce?: ExactlyOnce | undefined;
 	deferral?: Deferral | undefined;
+	journal?: Journal | undefined;
 	onConnect?: ((sessionPresent: boolean) => void) | undefined;
 	onDisconnect?: ((reason: number) => void) | undefined;
 	onError?: ((error: unknown) => void) | undefined;
@@ -90,13 +93,19 @@ export class Session implements LinkOwner, PacketReceiver {
 	rejected = 0;
 	/** Messages that were not taken because they are larger than the outbox. */
 	oversized = 0;
+	/** Messages that were never sent, and were dropped: too old, */
+	expired = 0;
+	/** in favour of a newer one, for want of room, */
+	dropped = 0;
+	/** or because only the latest one counts. */
+	replaced = 0;
 	/** Messages handed to handlers. */
 	received = 0;
 	/** Messages that came in and were not handed over, since no filter matched, */
 	unhandled = 0;
 	/** or since their topic did not fit the inbox. */
 	skipped = 0;
-	/** Callbacks that threw. A message is not acknowledged then. */
+	/** Callbacks that threw: a message is not acknowledged then. And calls of a Store. */
 	failures = 0;
 	/** Acknowledgements for nothing that was in flight. */
 	stray = 0;
@@ -104,10 +113,13 @@ export class Session implements LinkOwner, PacketReceiver {
 	connections = 0;
 	/** Links closed because the broker broke the protocol. */
 	violations = 0;
+	/** Milliseconds from the last CONNECT to its CONNACK, or from the last PINGREQ to its PINGRESP; -1 before the first. */
+	roundTrip = -1;
 	readonly outbox: Outbox;
 
 	private readonly options: SessionOptions;
-	private readonly link: Link;
+	/** @internal */
+	readonly link: Link;
 	private readonly alarm: Alarm;
 	private readonly decoder: Decoder;
 	readonly topics: Topic[] = [];
@@ -121,6 +133,14 @@ export class Session implements LinkOwner, PacketReceiver {
 	private readonly incoming: Uint8Array;
 	readonly deferral: Deferral | undefined;
 	readonly exactlyOnce: ExactlyOnce | undefined;
+	/** @internal */
+	readonly journal: Journal | undefined;
+	/** @internal The wake that is going on. */
+	flushing: Flush | undefined;
+	/** @internal The broker takes nothing in front of its CONNACK. */
+	patient = false;
+	/** @internal What waits may be sent on this connection. */
+	isSending = false;
 	/** The CONNECT packet. */
 	private connect: Uint8Array;
 	/** @internal For a number's digits, and for the header of a PUBLISH that goes out in pieces. */
@@ -148,7 +168,8 @@ export class Session implements LinkOwner, PacketReceiver {
 	reading = false;
 	/** Bytes in `replies`. */
 	private replyBytes = 0;
-	private identifier = 0;
+	/** @internal The packet identifier that was used last. */
+	identifier = 0;
 	/** Something with the flag of `repeatFlag` was sent on this connection, and is not answered; */
 	private repeating = false;
 	/** connections that ended so. */
@@ -159,8 +180,16 @@ export class Session implements LinkOwner, PacketReceiver {
 	private asked = 0;
 	/** @internal It may have lost our session since it last said so. */
 	doubt = false;
+	/** All of CONNECT is out, or in the output. */
+	private greeted = false;
 	/** The first part of the wait for CONNACK is over. */
 	private late = false;
+	/** When the last CONNECT or PINGREQ went out, by the clock. */
+	private askedAt = 0;
+	/** `retry` has cut this wait short, */
+	private hurried = false;
+	/** or one since a link was up for a while. */
+	private hinted = false;
 	/** Nothing was sent since the last look at the keep alive, */
 	private quiet = false;
 	/** or nothing was received. */
@@ -196,6 +225,9 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.exactlyOnce = options.exactlyOnce;
 		this.deferral = options.deferral;
 		if (this.deferral) this.deferral.attach(this);
+		this.journal = options.journal;
+		// What a broker has answered to the life before is not known.
+		if (this.journal?.attach(this)) this.asked = 1;
 		this.decoder = new Decoder(this, incoming, options.inbox);
 		this.words = new Uint32Array(incoming.buffer, 0, incoming.length >> 2);
 		this.wait = options.retryBase;
@@ -225,9 +257,26 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.disconnect(Reason.STOPPED);
 	}
 
+	/** The network is back: tries now, and not only when the wait is over; for a second time after the shortest wait. */
+	retry(): void {
+		if (this.state !== State.WAITING || this.hurried || this.reason <= Reason.NOT_AUTHORIZED) return;
+		this.alarm.set(this.hinted ? this.options.retryBase : 0);
+		this.hurried = this.hinted = true;
+	}
+
 	/** Puts a message into the outbox, behind what waits there. */
 	keep(topic: Topic, payload: Uint8Array, length: number): boolean {
-		if (!this.outbox.append(payload, length, topic.index, 0, RecordState.WAITING)) return this.refuse(length);
+		const { outbox, journal } = this;
+		const { rules, trail } = topic;
+		const isTaken = rules
+			? rules.keep(this, topic, payload, length)
+			: outbox.append(payload, length, topic.index, 0, RecordState.WAITING);
+		if (!isTaken) return this.refuse(length + trail);
+		const at = outbox.tail - RECORD_HEADER - length - trail;
+		if (journal && topic.qos !== 0 && !topic.stream && !journal.keep(topic, at)) {
+			outbox.release(at);
+			return this.refuse(length);
+		}
 		this.accepted++;
 		this.wake();
 		return true;
@@ -246,9 +295,13 @@ export class Session implements LinkOwner, PacketReceiver {
 			this.state = State.CONNECTING;
 			this.quiet = this.late = false;
 			this.asked++;
+			this.askedAt = this.link.clock.time();
+			this.outbox.rewind();
+			if (this.flushing?.opened()) this.send();
 			this.alarm.set(this.interval < this.options.timeout ? this.interval : this.options.timeout);
 		}
 		this.pump();
+		if (this.flushing) this.flushing.look();
 	}
 
 	onReceived(length: number): void {
@@ -258,6 +311,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		if (outcome >= Decoded.MALFORMED) this.disconnect(outcome as number);
 		if (!this.clear) this.pump();
 		else if (this.end !== this.output) this.flush();
+		if (this.flushing) this.flushing.look();
 	}
 
 	onClosed(): void {
@@ -304,6 +358,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.clear = false;
 		this.end = this.output;
 		this.progress = this.replyBytes = 0;
+		this.greeted = this.isSending = this.hurried = false;
 		if (this.repeating) this.unheeded++;
 		this.repeating = false;
 		this.request = undefined;
@@ -317,21 +372,18 @@ export class Session implements LinkOwner, PacketReceiver {
 			this.connect = fallback.exchange(this.connect);
 			refused = refused && !fallback.isFirst();
 		}
-		if (reason === Reason.STOPPED) this.alarm.set(-1);
-		else {
+		let wait = -1;
+		if (reason !== Reason.STOPPED) {
 			this.state = State.WAITING;
 			const random = this.link.clock.random();
 			const { retryBase, retryCap } = options;
-			if (refused) {
-				// A refusal will not pass by itself: slowly, and not all boards at once.
-				this.wait = retryCap;
-				this.alarm.set(retryCap * (0.5 + random / 2));
-			} else {
-				const wait = retryBase + random * (this.wait * 3 - retryBase); // decorrelated jitter
-				this.wait = wait < retryCap ? wait : retryCap;
-				this.alarm.set(this.wait);
-			}
+			// Decorrelated jitter. But a refusal will not pass by itself: slowly, and not all boards at once.
+			wait = refused ? retryCap * (0.5 + random / 2) : retryBase + random * (this.wait * 3 - retryBase);
+			if (wait > retryCap) wait = retryCap;
+			this.wait = refused ? retryCap : wait;
 		}
+		this.alarm.set(wait);
+		if (this.flushing) this.flushing.ended(state, reason, wait);
 		try {
 			if (options.onDisconnect) options.onDisconnect(reason);
 		} catch (error) {
@@ -367,6 +419,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		}
 		this.missing = missing;
 		this.wait = this.options.retryBase; // the link has been up for a while
+		this.hinted = false;
 		this.alarm.set(this.interval);
 		if (between && (this.quiet || this.unheard)) this.ping();
 		this.quiet = this.unheard = true;
@@ -376,6 +429,7 @@ export class Session implements LinkOwner, PacketReceiver {
 	private ping(): void {
 		if (this.options.keepAlive === 0) return;
 		this.pinged = true;
+		this.askedAt = this.link.clock.time();
 		this.end = writeEmpty(this.bytes, this.end, Packet.PINGREQ);
 		this.flush();
 	}
@@ -389,7 +443,13 @@ export class Session implements LinkOwner, PacketReceiver {
 			this.stray++;
 			return Decoded.MORE;
 		}
+		return this.settled(identifier);
+	}
+
+	/** A message at QoS 1 or 2 is done with. */
+	settled(identifier: number): Decoded {
 		this.delivered++;
+		if (this.journal) this.journal.note(Kind.RELEASED, identifier);
 		return this.streams ? this.streams.released(identifier) : Decoded.MORE;
 	}
 
@@ -404,6 +464,7 @@ export class Session implements LinkOwner, PacketReceiver {
 			case Packet.PUBACK: // with flags, which level 3 leaves open
 				return this.acknowledged(identifier);
 			case Packet.PINGRESP:
+				if (this.pinged) this.measure();
 				this.pinged = false;
 				return Decoded.MORE;
 			case Packet.SUBACK:
@@ -439,9 +500,8 @@ export class Session implements LinkOwner, PacketReceiver {
 		}
 		const present = level === 4 && flags === 1;
 		// [MQTT-3.2.2-1]; and nobody accepts a CONNECT that is not out yet.
-		if ((present && cleanSession) || this.progress < this.connect.length) {
-			return this.disconnect(Reason.UNEXPECTED_PACKET);
-		}
+		if ((present && cleanSession) || !this.greeted) return this.disconnect(Reason.UNEXPECTED_PACKET);
+		this.measure();
 		this.kept = level === 4 ? present : !cleanSession;
 		if (!present) this.doubt = level === 3;
 		else if (this.asked > 1) this.doubt = true;
@@ -449,15 +509,15 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.asked = 0;
 		this.state = State.CONNECTED;
 		this.connections++;
-		this.progress = 0;
 		this.pinged = this.threw = false;
 		this.missing = Reason.NONE;
 		this.alarm.set(this.interval);
 		if (this.quiet) this.ping(); // CONNECT is long ago
 		this.quiet = true;
-		this.outbox.rewind();
 		this.subscriptions.renew(this.kept, certain);
-		if (this.exactlyOnce && !certain) this.mayRepeat += this.exactlyOnce.renew(this.outbox, this.kept);
+		if (this.exactlyOnce && !certain) this.mayRepeat += this.exactlyOnce.renew(this, this.kept);
+		this.send();
+		if (this.flushing) this.flushing.connected();
 		if (this.deferral) this.deferral.reset();
 		if (fallback) fallback.accepted();
 		try {
@@ -466,6 +526,23 @@ export class Session implements LinkOwner, PacketReceiver {
 			this.report(error);
 		}
 		return this.goesOn();
+	}
+
+	private measure(): void {
+		this.roundTrip = (this.link.clock.time() - this.askedAt) >>> 0;
+	}
+
+	/** What waits may be sent from now on. */
+	private send(): void {
+		this.isSending = true;
+		if (this.journal) this.journal.sending();
+	}
+
+	/** Does the broker take nothing in front of its CONNACK? A reset does not forget it. */
+	setPatient(patient: boolean): void {
+		if (patient === this.patient) return;
+		this.patient = patient;
+		if (this.journal) this.journal.note(Kind.PATIENT, patient ? 1 : 0);
 	}
 
 	/** To every handler whose filter matches; acknowledged once they have returned (section 4.3). */
@@ -575,19 +652,35 @@ export class Session implements LinkOwner, PacketReceiver {
 	 */
 	private fill(): boolean {
 		const outbox = this.outbox;
-		while (this.state === State.CONNECTED) {
+		if (!this.greeted) {
+			this.skip = this.progress;
+			this.put(this.connect, 0, this.connect.length);
+			if (this.progress < this.connect.length) return false;
+			this.progress = 0;
+			this.greeted = true;
+		}
+		while (this.isSending) {
 			if (this.progress === 0) {
-				if (this.replyBytes !== 0 && !this.putReplies()) return false;
-				this.request = this.subscriptions.unanswered === 0 ? undefined : this.subscriptions.next();
-				if (!this.request && !outbox.look()) return outbox.inFlight < this.window;
+				if (this.state === State.CONNECTED) {
+					if (this.replyBytes !== 0 && !this.putReplies()) return false;
+					this.request = this.subscriptions.unanswered === 0 ? undefined : this.subscriptions.next();
+					if (!this.request && !outbox.look()) return outbox.inFlight < this.window;
+				} else if (!outbox.look() || !this.flushing?.admits()) return false;
 			}
 			if (!(this.request ? this.putRequest(this.request) : this.putRecord())) return false;
 		}
-		if (this.state === State.CONNECTING) {
-			this.skip = this.progress;
-			this.put(this.connect, 0, this.connect.length);
-		}
 		return false;
+	}
+
+	/** Is a record of the outbox, the one at its cursor, partly in the output? */
+	hasRecordInHand(): boolean {
+		return this.greeted && this.progress !== 0 && !this.request;
+	}
+
+	/** Is there nothing to be sent, and nothing to be acknowledged? */
+	isIdle(): boolean {
+		const isWritten = this.end === this.output && this.progress === 0 && this.replyBytes === 0;
+		return this.state === State.CONNECTED && isWritten && this.outbox.used === 0 && this.subscriptions.unanswered === 0;
 	}
 
 	/** Puts a SUBSCRIBE or UNSUBSCRIBE into the output; false if it is not all there yet. */
@@ -636,26 +729,28 @@ export class Session implements LinkOwner, PacketReceiver {
 		const { state } = outbox;
 		if (state === RecordState.RECEIVED) return (this.exactlyOnce as ExactlyOnce).putRelease(this);
 		const topic = this.topics[outbox.topic];
-		const { name, qos, stream } = topic;
+		const { name, qos, stream, rules } = topic;
 		const again = state !== RecordState.WAITING;
-		const length = stream ? stream.length : outbox.length;
+		const behind = rules ? rules.prepare(this) : 0;
+		if (behind < 0) return true; // it has expired
+		const length = stream ? stream.length : outbox.length - topic.trail + behind;
 		const payload = outbox.cursor + RECORD_HEADER;
 		const header = again ? topic.header | PublishFlag.DUP : topic.header; // [MQTT-3.3.1-1]
 		let remaining = name.length + length;
 		if (qos !== 0) {
 			if (this.progress === 0 && outbox.inFlight >= this.window) return false;
 			remaining += 2;
-			if (!again && this.progress === 0) outbox.identify(this.nextIdentifier());
+			if (outbox.identifier === 0) outbox.identify(this.nextIdentifier());
 		}
 		const { identifier } = outbox;
 		const size = 1 + lengthSize(remaining) + remaining;
-		if (this.progress === 0 && this.end + size <= bytes.length && !stream) {
+		if (this.progress === 0 && this.end + size <= bytes.length && !stream && behind === 0) {
 			const at = writePublish(bytes, this.end, header, name, identifier, length);
 			bytes.copyWithin(at, payload, payload + length);
 			this.end = at + length;
 		} else {
-			if (this.output + size <= bytes.length && !stream) return false;
-			// Larger than the output: in pieces, of which this is one.
+			if (this.output + size <= bytes.length && !stream && behind === 0) return false;
+			// Larger than the output, or from several places: in pieces, of which this may be one.
 			const { scratch } = this;
 			scratch[0] = header;
 			const head = writeLength(scratch, 1, remaining);
@@ -666,7 +761,8 @@ export class Session implements LinkOwner, PacketReceiver {
 			this.put(name, 0, name.length);
 			if (identifier !== 0) this.put(scratch, head, 2);
 			if (stream) stream.put();
-			else this.put(undefined, payload, length);
+			else this.put(undefined, payload, length - behind);
+			if (rules) rules.finish(this);
 			if (this.progress < size) return false;
 			this.progress = 0;
 		}
@@ -682,7 +778,7 @@ export class Session implements LinkOwner, PacketReceiver {
 	 * Puts into the output what of `source`, or without one of the outbox, comes after the bytes to skip, as far
 	 * as it fits.
 	 */
-	private put(source: Uint8Array | undefined, at: number, length: number): void {
+	put(source: Uint8Array | undefined, at: number, length: number): void {
 		if (this.skip >= length) {
 			this.skip -= length;
 			return;

@@ -3,6 +3,7 @@
  * asked for, piece by piece, as the output has room. The session calls `put`; the outbox has a record that only
  * names the stream, so order, window, identifiers, QoS and resends are those of any message.
  */
+import { fail } from "../check.js";
 import { RecordState } from "../memory/outbox.js";
 import type { Decoded } from "../wire/decode.js";
 import { Limit } from "../wire/packet.js";
@@ -50,6 +51,7 @@ export class Stream implements Streamed {
 	constructor(client: Publisher, name: string | Uint8Array, options?: TopicOptions) {
 		const topic = client.topic(name, options);
 		const { session } = topic;
+		if (topic.rules) fail("a stream takes no whenFull, expiry or age");
 		topic.stream = this;
 		this.topic = topic;
 		this.session = session;

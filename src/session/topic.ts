@@ -4,6 +4,7 @@ import { writeDecimal } from "../wire/decimal.js";
 import type { Decoded } from "../wire/decode.js";
 import { publishHeader, writeLength } from "../wire/encode.js";
 import type { QoS } from "../wire/packet.js";
+import type { Age, Rules, WhenFull } from "./rules.js";
 import type { Session } from "./session.js";
 
 export interface TopicOptions {
@@ -14,7 +15,23 @@ export interface TopicOptions {
 	qos?: QoS;
 	/** The broker keeps the last message for later subscribers; one of zero bytes clears it (section 3.3.1.3). Default false. */
 	retain?: boolean;
+	/**
+	 * Where the outbox has no room: "reject" (the default), `publish` says false (`status.rejected`). "drop-oldest": messages of
+	 * this topic that were never sent go, the oldest first, as few as needed (`status.dropped`); none, if that is not enough. "latest":
+	 * of this topic one such message waits at most, and the next one takes its place, also where there is room (`status.replaced`).
+	 */
+	whenFull?: WhenFull;
+	/**
+	 * Seconds, 0.001 to 2,147,483: what was not sent in that time is dropped, when its turn has come or its room is needed
+	 * (`status.expired`). Default: never. Each message takes 4 bytes more in the outbox.
+	 */
+	expiry?: number;
+	/** Puts the age of each message behind its payload: `new Age()`. Each message takes 4 bytes more in the outbox. */
+	age?: Age;
 }
+
+/** In front of the payload of a topic that cannot go straight into the output. */
+const NEVER_FITS = 0x40000000;
 
 /** A topic whose payloads do not stand in the outbox: see stream.ts. */
 export interface Streamed {
@@ -32,6 +49,10 @@ export class Topic {
 	readonly header: number;
 	/** @internal What a record of the outbox calls this topic. */
 	readonly index: number;
+	/** @internal Bytes that its records have behind their payload: the time of publishing, or nothing. */
+	readonly trail: number;
+	/** @internal */
+	rules: Rules | undefined;
 	/** The most bytes of its PUBLISH in front of the payload. */
 	private readonly head: number;
 	/** @internal */
@@ -39,11 +60,13 @@ export class Topic {
 	/** @internal Where its payloads come from, if not from the outbox. */
 	stream: Streamed | undefined;
 
-	constructor(session: Session, index: number, name: Uint8Array, qos: QoS, retain: boolean) {
+	constructor(session: Session, index: number, name: Uint8Array, qos: QoS, retain: boolean, trail: number) {
 		this.session = session;
 		this.index = index;
 		this.name = name;
-		this.head = 1 + 4 + name.length + 2;
+		this.trail = trail;
+		// What is to be kept in the journal, or has a time, goes through the outbox.
+		this.head = trail !== 0 || (qos !== 0 && session.journal) ? NEVER_FITS : 1 + 4 + name.length + 2;
 		this.qos = qos;
 		this.header = publishHeader(qos, retain);
 	}
@@ -51,7 +74,8 @@ export class Topic {
 	/**
 	 * Publishes the first `length` bytes of `payload`, or all of them; they are copied before this returns.
 	 *
-	 * True is a promise at QoS 1 and 2: the message stays in the outbox until the broker has acknowledged it. At
+	 * True is a promise at QoS 1 and 2: the message stays in the outbox, and in the journal if there is one, until the broker has
+	 * acknowledged it. At
 	 * QoS 0 it means that the message was sent or waits to be. False: the outbox has no room for it, now
 	 * (`status.rejected`) or ever (`status.oversized`), or `payload` is not that long. Never throws, and works
 	 * without a connection.

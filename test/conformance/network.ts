@@ -31,6 +31,10 @@ export class ManualClock implements Clock {
 		return this.randomness;
 	}
 
+	time(): number {
+		return this.now >>> 0;
+	}
+
 	alarm(callback: () => void): Alarm {
 		const alarm = new ManualAlarm(this, callback);
 		this.alarms.push(alarm);

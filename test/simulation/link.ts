@@ -51,6 +51,7 @@ export class SimulatedLink implements Link {
 		private readonly chunk: number,
 	) {
 		this.clock = {
+			time: () => world.time.now >>> 0,
 			random: () => {
 				const drawn = world.random.next();
 				user.drew(drawn);

@@ -1,0 +1,123 @@
+/**
+ * One wake of a board that sleeps: what waits is published and acknowledged, and the client stops. `Client.flush` makes it, the
+ * session tells it what happens.
+ *
+ * CONNECT and PUBLISH leave together, which saves a round trip (section 3.1.4 allows it). A broker that takes nothing before
+ * its CONNACK closes, and accepts the next connection, which waits; or it answers nothing. From then on all wait, until one
+ * that did is lost in front of CONNACK, too: then it was the link.
+ */
+import type { Alarm } from "../host.js";
+import { RecordState } from "../memory/outbox.js";
+import { Reason } from "./reason.js";
+import { type Session, State } from "./session.js";
+
+/** PUBLISH packets in front of CONNACK: aedes takes 42 packets there. */
+const EARLY = 40;
+
+export type Flushed = (delivered: number, left: number) => void;
+
+export class Flush {
+	private readonly session: Session;
+	private readonly alarm: Alarm;
+	private done: Flushed | undefined;
+	/** When the budget is over, by the clock. */
+	private deadline = 0;
+	/** The alarm has not fired yet: when it does, it is no end. */
+	private isNew = false;
+	/** Messages that had been delivered when it began, and when this connection did. */
+	private before = 0;
+	private beforeConnection = 0;
+	/** PUBLISH packets that may still go out before CONNACK. */
+	private quota = 0;
+	/** On this connection they may. */
+	private isEarly = false;
+	/** They might on the connection before, and it ended without a CONNACK. */
+	private isDoubtful = false;
+
+	constructor(session: Session) {
+		this.session = session;
+		this.alarm = session.link.clock.alarm(() => this.onAlarm());
+	}
+
+	/** False if one is going on. */
+	begin(budget: number, done: Flushed): boolean {
+		const { session, alarm } = this;
+		if (this.done) return false;
+		this.done = done;
+		this.isNew = true;
+		this.isEarly = false;
+		this.before = this.beforeConnection = session.delivered;
+		this.deadline = session.link.clock.time() + budget;
+		session.flushing = this;
+		session.start();
+		alarm.set(0);
+		return true;
+	}
+
+	/** The link is open, and CONNECT goes out: may PUBLISH follow at once? */
+	opened(): boolean {
+		const { session } = this;
+		this.beforeConnection = session.delivered;
+		this.isEarly = !session.patient && !this.isDoubtful;
+		this.quota = EARLY;
+		return this.isEarly;
+	}
+
+	/**
+	 * Before CONNACK: may the record that the outbox looks at go out? Not what depends on the broker's session: PUBREL, and
+	 * PUBLISH at QoS 2 for the second time.
+	 */
+	admits(): boolean {
+		const { state } = this.session.outbox;
+		return this.quota-- > 0 && state !== RecordState.RECEIVED && state !== RecordState.SENT_QOS_2;
+	}
+
+	/** The broker has accepted us. */
+	connected(): void {
+		if (!this.isEarly && this.isDoubtful) this.session.setPatient(true);
+		this.isDoubtful = false;
+	}
+
+	/** A connection has ended in this state, and the next attempt is so many milliseconds away. */
+	ended(state: State, reason: Reason, wait: number): void {
+		const { session } = this;
+		if (state === State.CONNECTING && reason > Reason.STOPPED) {
+			this.isDoubtful = this.isEarly;
+			if (!this.isEarly) session.setPatient(false);
+		}
+		if (session.state !== State.STOPPED && wait < ((this.deadline - session.link.clock.time()) | 0)) return;
+		this.isNew = false;
+		this.alarm.set(0);
+	}
+
+	/** Something has come in, or gone out: was it the last that was to be done? */
+	look(): void {
+		if (this.session.isIdle()) this.finish();
+	}
+
+	private onAlarm(): void {
+		if (!this.isNew) {
+			this.finish();
+			return;
+		}
+		this.isNew = false;
+		const left = (this.deadline - this.session.link.clock.time()) | 0;
+		this.alarm.set(left > 0 ? left : 0);
+		this.look();
+	}
+
+	private finish(): void {
+		const { session, done, alarm } = this;
+		const { outbox } = session;
+		this.done = session.flushing = undefined;
+		alarm.set(-1);
+		const isUnanswered = session.delivered === this.beforeConnection && outbox.inFlight > 0;
+		if (session.state === State.CONNECTED && this.isEarly && isUnanswered) session.setPatient(true);
+		session.stop();
+		try {
+			(done as Flushed)(session.delivered - this.before, outbox.count());
+		} catch (error) {
+			session.report(error);
+		}
+	}
+}
