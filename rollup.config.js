@@ -1,7 +1,7 @@
 /** One firmware source, three bundles: for Moddable, for Espruino, and for Node. */
 import terser from "@rollup/plugin-terser";
 import typescript from "@rollup/plugin-typescript";
-import { pureClasses, shakeMethods, unwrapClasses } from "./rollup.plugins.js";
+import { freeSetUp, pureClasses, shakeMethods, unwrapClasses } from "./rollup.plugins.js";
 
 /** The example that is built: `npm run build -- --environment EXAMPLE:name` for another one. */
 const example = process.env.EXAMPLE ?? "telemetry";
@@ -38,10 +38,11 @@ export default [
 			pureClasses,
 			unwrapClasses,
 			shakeMethods,
+			freeSetUp,
 			terser({
 				ecma: 5,
 				toplevel: true,
-				compress: { ecma: 5, passes: 3, hoist_funs: false },
+				compress: { ecma: 5, passes: 3, hoist_funs: false, booleans_as_integers: true },
 				mangle: { toplevel: true, reserved: ["of", "static"], properties: { builtins: true, reserved: kept } },
 				format: { ecma: 5, ascii_only: true, comments: false },
 			}),

@@ -42,15 +42,22 @@ export const unwrapClasses = {
  * A bundler keeps all methods of a class. This one takes out, of the client's own classes, those whose name nothing in
  * the bundle says, and the functions and classes that only they use. The bundle is all there is, so a name that is
  * not said is not called; a name in a string counts as said.
+ *
+ * So it is with options: `if (options.a !== undefined || options.b !== undefined) ...` goes from the client's code if nothing
+ * outside of it says `a` or `b`.
  */
 export const shakeMethods = {
 	name: "shake-methods",
 	renderChunk(code, { modules }) {
-		const ours = new Set();
-		for (const [id, { code: text }] of Object.entries(modules)) {
-			if (!SOURCES.some((folder) => id.startsWith(folder))) continue;
-			for (const node of this.parse(text ?? "").body) for (const name of declared(node)) ours.add(name);
+		const ours = namesOfOurs(this, modules);
+		const isOurs = (node) => ours.has(assignedMethod(node)?.of ?? node.id?.name);
+		const nodes = this.parse(code).body;
+		const roots = new Set(SAID_OUTSIDE);
+		for (const node of nodes) {
+			if (!isOurs(node) || !/^(Function|Class|Expression)/.test(node.type)) for (const name of namesIn(node)) roots.add(name);
 		}
+		/** What is only for options that nobody gives. */
+		const unasked = nodes.filter(isOurs).flatMap((node) => [...unaskedIn(node, roots)]);
 		/** What can go, by the name that would call for it: where it stands, and the names that it says itself. */
 		const parts = new Map();
 		const said = new Set();
@@ -61,19 +68,14 @@ export const shakeMethods = {
 			waiting.push(...(parts.get(name) ?? []));
 		};
 		const add = (name, node, inside = node) => {
-			const names = new Set();
-			for (const one of namesIn(inside)) names.add(one);
-			const part = { start: node.start, end: node.end, names };
+			const part = { start: node.start, end: node.end, names: new Set(namesIn(inside, unasked)) };
 			parts.set(name, [...(parts.get(name) ?? []), part]);
+			return part;
 		};
-		const roots = new Set(SAID_OUTSIDE);
-		const root = (node) => {
-			for (const name of namesIn(node)) roots.add(name);
-		};
-		for (const node of this.parse(code).body) {
+		for (const node of nodes) {
 			const method = assignedMethod(node);
-			if (method && ours.has(method.of)) add(`.${method.name}`, node, method.value);
-			else if (!ours.has(node.id?.name)) root(node);
+			if (!isOurs(node)) continue;
+			if (method) add(`.${method.name}`, node, method.value).of = method.of;
 			else if (node.type === "FunctionDeclaration") add(node.id.name, node, { params: node.params, body: node.body });
 			else if (node.type === "ClassDeclaration") {
 				// The class goes as a whole or stays; of one that stays, methods go.
@@ -81,35 +83,55 @@ export const shakeMethods = {
 				for (const member of node.body.body) {
 					const { key, computed, kind, type } = member;
 					if (type === "MethodDefinition" && kind !== "constructor" && !computed && !member.static) {
-						add(`.${key.name}`, member, member.value);
+						add(`.${key.name}`, member, member.value).of = node.id.name;
 					} else rest.push(member);
 				}
-				add(node.id.name, { start: node.end, end: node.end }, { superClass: node.superClass, rest });
-				const last = parts.get(node.id.name).at(-1);
-				last.whole = { start: node.start, end: node.end };
-			} else root(node);
+				const part = add(node.id.name, { start: node.end, end: node.end }, { superClass: node.superClass, rest });
+				part.whole = { start: node.start, end: node.end };
+			}
 		}
 		for (const name of roots) say(name);
 		const kept = new Set();
+		const early = new Map();
 		for (let part = waiting.pop(); part; part = waiting.pop()) {
+			// A method of a class that nobody makes is not called, whoever says its name.
+			if (part.of !== undefined && !said.has(part.of)) {
+				early.set(part.of, [...(early.get(part.of) ?? []), part]);
+				continue;
+			}
 			kept.add(part);
-			for (const name of part.names) say(name);
+			for (const name of part.names) {
+				say(name);
+				waiting.push(...(early.get(name) ?? []));
+				early.delete(name);
+			}
 		}
 		const gone = [...parts.values()]
 			.flat()
 			.filter((part) => !kept.has(part))
 			.map((part) => part.whole ?? part)
+			.concat(unasked)
 			.sort((a, b) => a.start - b.start);
 		let result = "";
 		let from = 0;
 		for (const { start, end } of gone) {
-			if (start < from) continue; // a method of a class that is gone
+			if (start < from) continue; // within what is gone
 			result += code.slice(from, start);
 			from = end;
 		}
 		return result + code.slice(from);
 	},
 };
+
+/** What the client's own modules declare. */
+function namesOfOurs(context, modules) {
+	const ours = new Set();
+	for (const [id, { code }] of Object.entries(modules)) {
+		if (!SOURCES.some((folder) => id.startsWith(folder))) continue;
+		for (const node of context.parse(code ?? "").body) for (const name of declared(node)) ours.add(name);
+	}
+	return ours;
+}
 
 /** `X.prototype.name = function ...` or `Object.defineProperty(X.prototype, "name", ...)`. */
 function assignedMethod(node) {
@@ -131,25 +153,109 @@ function declared({ type, id, declarations = [], declaration }) {
 	return id ? [id.name] : declarations.map((one) => one.id.name);
 }
 
-/** The names that a piece of code says: identifiers as they are, properties with a point in front. */
-function* namesIn(node) {
-	if (Array.isArray(node)) {
-		for (const one of node) yield* namesIn(one);
+/** The `if` statements in a piece of code that only ask for options of which none is said. */
+function* unaskedIn(node, said) {
+	if (node === null || typeof node !== "object") return;
+	if (node.type === "IfStatement" && !node.alternate) {
+		const options = [...optionsIn(node.test)];
+		if (options.every((name) => name !== undefined && !said.has(`.${name}`))) {
+			yield node;
+			return;
+		}
+	}
+	for (const value of Object.values(node)) yield* unaskedIn(value, said);
+}
+
+/** The names of `options.a !== undefined || options.b !== undefined`; undefined for what is anything else. */
+function* optionsIn({ type, operator, left, right }) {
+	if (type === "LogicalExpression" && operator === "||") {
+		yield* optionsIn(left);
+		yield* optionsIn(right);
 		return;
 	}
-	if (node === null || typeof node !== "object") return;
+	const isAsked = type === "BinaryExpression" && operator === "!==" && right.name === "undefined";
+	yield isAsked && left.object?.name === "options" && !left.computed ? left.property.name : undefined;
+}
+
+/** The names that a piece of code says, but for some parts: identifiers as they are, properties with a point in front. */
+function* namesIn(node, without = []) {
+	if (Array.isArray(node)) {
+		for (const one of node) yield* namesIn(one, without);
+		return;
+	}
+	if (node === null || typeof node !== "object" || without.includes(node)) return;
 	if (node.type === "MemberExpression" && !node.computed) {
-		yield* namesIn(node.object);
+		yield* namesIn(node.object, without);
 		yield `.${node.property.name}`;
 		return;
 	}
 	if (node.type === "Property" && !node.computed) {
 		// A key is said where an object is taken apart, not where one is made.
 		if (node.value.type !== "FunctionExpression") yield `.${node.key.name ?? node.key.value}`;
-		yield* namesIn(node.value);
+		yield* namesIn(node.value, without);
 		return;
 	}
 	if (node.type === "Identifier") yield node.name;
 	if (node.type === "Literal" && typeof node.value === "string") yield `.${node.value}`;
-	for (const value of Object.values(node)) if (typeof value === "object") yield* namesIn(value);
+	for (const value of Object.values(node)) if (typeof value === "object") yield* namesIn(value, without);
+}
+
+/**
+ * On Espruino each function takes memory for as long as it can be called. What only the set-up of a firmware calls, the
+ * code that runs as the bundle is loaded, is let go behind the bundle's last statement. What may be called later stays:
+ * all that functions say which live on, the ones within others included, and what is used as a value. (In the client's
+ * own code no method is.)
+ */
+export const freeSetUp = {
+	name: "free-set-up",
+	renderChunk(code, { modules }) {
+		const ours = namesOfOurs(this, modules);
+		const methods = [];
+		const functions = [];
+		const living = new Set();
+		const say = (names) => {
+			for (const name of names) living.add(name);
+		};
+		for (const node of this.parse(code).body) {
+			const method = assignedMethod(node);
+			if (method?.value.type === "FunctionExpression") {
+				const { of, name, value } = method;
+				methods.push({ name: `.${name}`, inside: value.body, free: `delete ${of}.prototype.${name};\n` });
+				say(livingIn(value.body, ours.has(of)));
+			} else if (node.type === "FunctionDeclaration") {
+				const { name } = node.id;
+				functions.push({ name, inside: node.body, free: `${name} = undefined;\n` });
+				say(livingIn(node.body, ours.has(name)));
+			} else say(livingIn(node, false));
+		}
+		const parts = [...methods, ...functions];
+		for (let count = -1; count !== living.size; ) {
+			count = living.size;
+			for (const { name, inside } of parts) if (living.has(name)) say(namesIn(inside));
+		}
+		const dead = parts.filter(({ name }) => !living.has(name));
+		return code + dead.map(({ free }) => free).join("");
+	},
+};
+
+/**
+ * What code that runs once leaves behind: the names within functions, and of what is used but not called. With `isOurs`
+ * properties that are used but not called are taken for data.
+ */
+function* livingIn(node, isOurs) {
+	if (node === null || typeof node !== "object") return;
+	if (Array.isArray(node)) {
+		for (const one of node) yield* livingIn(one, isOurs);
+	} else if (/Function/.test(node.type)) yield* namesIn(node);
+	else if (node.type === "CallExpression" || node.type === "NewExpression") {
+		const { callee } = node;
+		yield* livingIn(node.arguments, isOurs);
+		if (callee.type === "MemberExpression" && !callee.computed) yield* livingIn(callee.object, isOurs);
+		else if (callee.type !== "Identifier") yield* livingIn(callee, isOurs);
+	} else if (node.type === "MemberExpression" && !node.computed) {
+		yield* livingIn(node.object, isOurs);
+		if (!isOurs) yield `.${node.property.name}`;
+	} else if (node.type === "Property" && !node.computed) yield* livingIn(node.value, isOurs);
+	else if (node.type === "Identifier") yield node.name;
+	else for (const value of Object.values(node)) yield* livingIn(value, isOurs);
 }

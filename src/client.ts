@@ -196,7 +196,7 @@ export class Client {
 	 * A handle to publish to this topic name, for the life of the client; at most 256 of them.
 	 * Throws an Error that says what is wrong with the name (section 4.7) or the options.
 	 */
-	topic(name: string | Uint8Array, options: TopicOptions = {}): Topic {
+	topic(name: string | Uint8Array, options: TopicOptions = {}, isStream = false): Topic {
 		const { session, link } = this;
 		const { topics, journal } = session;
 		const bytes = field(checked(nameError, link, this.lowest, name, "topic"));
@@ -204,10 +204,10 @@ export class Client {
 		const retain = options.retain === true;
 		let rules: Rules | undefined;
 		if (options.whenFull !== undefined || options.expiry !== undefined || options.age !== undefined) {
-			rules = new Rules(link, options);
+			rules = session.rules = new Rules(link, options);
 		}
 		const trail = rules ? rules.trail : 0;
-		let topic = journal?.adopt(bytes, publishHeader(qos, retain), trail);
+		let topic = isStream ? undefined : journal?.adopt(bytes, publishHeader(qos, retain), trail);
 		if (!topic) {
 			let index = 0;
 			while (topics[index]) index++;

@@ -53,7 +53,7 @@ export class Outbox {
 	tail = 0;
 	/** Of the record that `look` found: bytes of its payload, its topic handle, its identifier, its state. */
 	length = 0;
-	topic = 0;
+	handle = 0;
 	identifier = 0;
 	state: RecordState = RecordState.WAITING;
 	/** The oldest record. */
@@ -106,7 +106,7 @@ export class Outbox {
 		return true;
 	}
 
-	private mark(): void {
+	mark(): void {
 		if (this.used > this.peak) this.peak = this.used;
 	}
 
@@ -136,7 +136,7 @@ export class Outbox {
 	}
 
 	/**
-	 * Looks at the first record that has not gone out on this connection and tells of it in `length`, `topic`,
+	 * Looks at the first record that has not gone out on this connection and tells of it in `length`, `handle`,
 	 * `identifier` and `state`; false if there is none.
 	 */
 	look(): boolean {
@@ -146,7 +146,7 @@ export class Outbox {
 			this.length = (bytes[at] << 8) | bytes[at + 1];
 			if (bytes[at + Offset.STATE] !== RecordState.RELEASED) {
 				this.cursor = at;
-				this.topic = bytes[at + Offset.TOPIC];
+				this.handle = bytes[at + Offset.TOPIC];
 				this.identifier = (bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER_LOW];
 				this.state = bytes[at + Offset.STATE];
 				return true;

@@ -20,8 +20,8 @@ import type { Session } from "./session.js";
 export class ExactlyOnce {
 	/** @internal Of messages that were handed over and whose PUBREL has not come, oldest first; 0 behind them. */
 	readonly identifiers: Uint16Array;
-	/** How many of them are 0. */
-	private free: number;
+	/** @internal How many of them are 0. */
+	free: number;
 	/** How many, at the front, are of earlier connections and may belong to a session that the broker has lost. */
 	private stale = 0;
 	/** The message that is coming in, in parts, is to be handed over. */
@@ -103,7 +103,7 @@ export class ExactlyOnce {
 		}
 		if (this.free === waiting && session.doubt && this.stale > 0) this.giveUp(session, 0);
 		if (this.free > waiting) return true;
-		session.flush(); // what is answered need not come again
+		session.transmit(); // what is answered need not come again
 		session.disconnect(Reason.EXACTLY_ONCE_OVERFLOW);
 		return false;
 	}

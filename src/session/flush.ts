@@ -22,14 +22,14 @@ export class Flush {
 	private done: Flushed | undefined;
 	/** When the budget is over, by the clock. */
 	private deadline = 0;
-	/** The alarm has not fired yet: when it does, it is no end. */
+	/** The alarm has not fired yet: when it does, that is no end. */
 	private isNew = false;
 	/** Messages that had been delivered when it began, and when this connection did. */
 	private before = 0;
 	private beforeConnection = 0;
-	/** PUBLISH packets that may still go out before CONNACK. */
-	private quota = 0;
-	/** On this connection they may. */
+	/** PUBLISH packets that had been sent when this connection began. */
+	private sentBefore = 0;
+	/** On this connection they may go out before CONNACK. */
 	private isEarly = false;
 	/** They might on the connection before, and it ended without a CONNACK. */
 	private isDoubtful = false;
@@ -50,6 +50,8 @@ export class Flush {
 		this.deadline = session.link.clock.time() + budget;
 		session.flushing = this;
 		session.start();
+		session.retry();
+		if (session.untilAttempt() >= budget) this.isNew = false;
 		alarm.set(0);
 		return true;
 	}
@@ -59,7 +61,7 @@ export class Flush {
 		const { session } = this;
 		this.beforeConnection = session.delivered;
 		this.isEarly = !session.patient && !this.isDoubtful;
-		this.quota = EARLY;
+		this.sentBefore = session.sent;
 		return this.isEarly;
 	}
 
@@ -68,8 +70,9 @@ export class Flush {
 	 * PUBLISH at QoS 2 for the second time.
 	 */
 	admits(): boolean {
-		const { state } = this.session.outbox;
-		return this.quota-- > 0 && state !== RecordState.RECEIVED && state !== RecordState.SENT_QOS_2;
+		const { outbox, sent } = this.session;
+		const { state } = outbox;
+		return sent - this.sentBefore < EARLY && state !== RecordState.RECEIVED && state !== RecordState.SENT_QOS_2;
 	}
 
 	/** The broker has accepted us. */
@@ -78,16 +81,25 @@ export class Flush {
 		this.isDoubtful = false;
 	}
 
-	/** A connection has ended in this state, and the next attempt is so many milliseconds away. */
-	ended(state: State, reason: Reason, wait: number): void {
+	/** A connection in this state has ended. */
+	ended(state: State, reason: Reason): void {
 		const { session } = this;
+		if (reason === Reason.STOPPED) {
+			this.tell(); // by the application
+			return;
+		}
 		if (state === State.CONNECTING && reason > Reason.STOPPED) {
 			this.isDoubtful = this.isEarly;
 			if (!this.isEarly) session.setPatient(false);
 		}
-		if (session.state !== State.STOPPED && wait < ((this.deadline - session.link.clock.time()) | 0)) return;
+		if (session.untilAttempt() < this.left()) return;
 		this.isNew = false;
 		this.alarm.set(0);
+	}
+
+	/** Milliseconds of the budget. */
+	private left(): number {
+		return (this.deadline - this.session.link.clock.time()) | 0;
 	}
 
 	/** Something has come in, or gone out: was it the last that was to be done? */
@@ -101,21 +113,26 @@ export class Flush {
 			return;
 		}
 		this.isNew = false;
-		const left = (this.deadline - this.session.link.clock.time()) | 0;
+		const left = this.left();
 		this.alarm.set(left > 0 ? left : 0);
 		this.look();
 	}
 
 	private finish(): void {
-		const { session, done, alarm } = this;
-		const { outbox } = session;
-		this.done = session.flushing = undefined;
-		alarm.set(-1);
-		const isUnanswered = session.delivered === this.beforeConnection && outbox.inFlight > 0;
+		const { session } = this;
+		const isUnanswered = session.delivered === this.beforeConnection && session.outbox.inFlight > 0;
 		if (session.state === State.CONNECTED && this.isEarly && isUnanswered) session.setPatient(true);
 		session.stop();
+		// With `stop` it has been told, unless the client had stopped before.
+		if (session.flushing === this) this.tell();
+	}
+
+	private tell(): void {
+		const { session, done, alarm } = this;
+		this.done = session.flushing = undefined;
+		alarm.set(-1);
 		try {
-			(done as Flushed)(session.delivered - this.before, outbox.count());
+			(done as Flushed)(session.delivered - this.before, session.outbox.count());
 		} catch (error) {
 			session.report(error);
 		}

@@ -41,8 +41,10 @@ export const enum Kind {
 	LIFE = 11,
 	/** In place of an identifier: 1 if the broker takes nothing before its CONNACK. */
 	PATIENT = 12,
-	/** A bank's header: in place of a topic the version; the identifier used last; MAGIC, and the bank's number. */
-	BANK = 13,
+	/** This identifier was used last. */
+	USED = 13,
+	/** A bank's header: in place of a topic the version; MAGIC, and the bank's number. */
+	BANK = 14,
 }
 
 const VERSION = 1;
@@ -64,6 +66,11 @@ export class Journal {
 	restored = 0;
 	/** Places in the store where reading ended at something that is no record of ours: cut short, damaged or foreign. */
 	damaged = 0;
+	/** Calls of the store that threw, but for those of the constructor, and what the last of them threw. `publish` says false then. */
+	failures = 0;
+	error: unknown;
+	/** @internal The identifier of a message that was dropped for the one that is to be kept next; 0 if there is none. */
+	heritage = 0;
 	/** Topics of restored messages that the application has not asked for. */
 	private readonly orphans: Topic[] = [];
 	private readonly store: Store;
@@ -123,6 +130,7 @@ export class Journal {
 		if (this.serial === 0) return false;
 		this.replay();
 		this.restored = outbox.count();
+		outbox.mark();
 		outbox.rewind();
 		let newest = -1;
 		for (let at = outbox.head; at < outbox.tail; at = outbox.next(at)) {
@@ -165,13 +173,27 @@ export class Journal {
 	/** The number of a bank; 0 if it has none. */
 	private serialOf(bank: number): number {
 		const { scratch } = this;
-		this.store.read(bank * this.size, scratch, 0, BANK_HEADER);
+		const base = bank * this.size;
+		this.store.read(base, scratch, 0, BANK_HEADER);
 		if (isErased(scratch)) return 0;
 		const serial = readWord(scratch, RECORD_HEADER + 4);
-		const isOurs = readWord(scratch, RECORD_HEADER) === MAGIC && isWhole(scratch, 0, BANK_HEADER, serial);
-		if (isOurs && scratch[Offset.TOPIC] === VERSION) return serial;
+		const isOurs = scratch[Offset.TOPIC] === VERSION && readWord(scratch, RECORD_HEADER) === MAGIC;
+		if (isOurs && this.isWhole(base, BANK_HEADER, serial)) return serial;
 		this.damaged++;
 		return 0;
+	}
+
+	/** Does a record of `size` bytes stand here in the store, in the bank with this number? */
+	private isWhole(at: number, size: number, serial: number): boolean {
+		const { scratch } = this;
+		let check = seed(serial);
+		let count = 0;
+		for (let done = 0; done < size; done += count) {
+			count = size - done < CHUNK ? size - done : CHUNK;
+			this.store.read(at + done, scratch, 0, count);
+			for (let i = 0; i < count && done + i < size - 2; i++) check = checksum(check, scratch[i]);
+		}
+		return scratch[count - 2] === check >> 8 && scratch[count - 1] === (check & 127);
 	}
 
 	/** Reads the bank up to the first place where no record stands. */
@@ -184,23 +206,24 @@ export class Journal {
 			this.at = at;
 			if (isErased(scratch)) return;
 			const length = (scratch[0] << 8) | scratch[1];
+			const kind = scratch[Offset.STATE];
 			const end = at + sizeOf(length);
+			if (end > size || !this.isWhole(base + at, end - at, serial)) {
+				this.damaged++;
+				break;
+			}
 			let bytes: Uint8Array = scratch;
 			let start = 0;
-			if (scratch[Offset.STATE] < Kind.RELEASED) {
+			if (kind < Kind.RELEASED) {
 				// A message is read to where it belongs; what stands behind it is free.
 				if (outbox.tail + RECORD_HEADER + length > outbox.size) outbox.compact();
-				if (outbox.tail + RECORD_HEADER + length > outbox.size && end <= size) {
+				if (outbox.tail + RECORD_HEADER + length > outbox.size) {
 					fail(`the store holds more messages than fit into an outbox of ${outbox.size} bytes`);
 				}
 				bytes = outbox.bytes;
 				start = outbox.tail;
 			} else if (end - at > CHUNK) bytes = new Uint8Array(end - at);
-			if (end <= size) store.read(base + at, bytes, start, end - at);
-			if (end > size || !isWhole(bytes, start, end - at, serial)) {
-				this.damaged++;
-				break;
-			}
+			store.read(base + at, bytes, start, end - at);
 			this.apply(bytes, start, length);
 			at = end;
 		}
@@ -250,12 +273,18 @@ export class Journal {
 			case Kind.PATIENT:
 				session.patient = identifier === 1;
 				break;
-			case Kind.BANK:
+			case Kind.USED:
 				session.identifier = identifier;
 				break;
-			default:
+			case Kind.BANK:
+				break;
+			default: {
+				// It may come in the place of one that was dropped.
+				const dropped = outbox.find(identifier, outbox.tail);
 				outbox.tail += RECORD_HEADER + length;
-				session.identifier = identifier;
+				if (dropped !== -1) outbox.release(dropped);
+				else session.identifier = identifier;
+			}
 		}
 	}
 
@@ -272,21 +301,29 @@ export class Journal {
 
 	// What is. Each change is made in memory first.
 
-	/** @internal Keeps the message of the record at `at`, and gives it an identifier; false if that is not possible. */
+	/** @internal Keeps the message of the record at `at`, and gives it an identifier. Where that is not possible, the record goes: false. */
 	keep(topic: Topic, at: number): boolean {
 		const { session } = this;
-		const { outbox } = session;
-		const identifier = session.nextIdentifier();
+		const { outbox, exactlyOnce } = session;
+		const identifier = this.heritage !== 0 ? this.heritage : session.nextIdentifier();
+		this.heritage = 0;
 		outbox.bytes[at + Offset.IDENTIFIER] = identifier >> 8;
 		outbox.bytes[at + Offset.IDENTIFIER_LOW] = identifier;
-		let room = this.size - this.at - sizeOf(outbox.next(at) - at - RECORD_HEADER);
+		// What is noted later, and lives, will have room in a snapshot.
+		const reserve = FRAME * (exactlyOnce ? exactlyOnce.free + 1 : 1);
+		let room = this.size - this.at - sizeOf(outbox.next(at) - at - RECORD_HEADER) - reserve;
 		if (!this.knows(topic)) room -= sizeOf(topic.name.length);
 		try {
-			if (room < 0) return this.turn();
-			this.message(at);
+			if (room >= 0) this.message(at);
+			else if (!this.turn(reserve)) {
+				outbox.release(at);
+				return false;
+			}
 			return true;
 		} catch (error) {
-			return this.failed(error);
+			outbox.release(at);
+			this.failed(error);
+			return false;
 		}
 	}
 
@@ -303,7 +340,7 @@ export class Journal {
 
 	private write(kind: Kind, topic: number, identifier: number, bytes: Uint8Array, start: number, length: number): void {
 		try {
-			if (this.at + sizeOf(length) > this.size) this.turn();
+			if (this.at + sizeOf(length) > this.size) this.turn(0);
 			else this.append(kind, topic, identifier, bytes, start, length);
 		} catch (error) {
 			this.failed(error);
@@ -311,17 +348,17 @@ export class Journal {
 	}
 
 	/** The store has thrown: what follows goes into another bank. */
-	private failed(error: unknown): boolean {
+	private failed(error: unknown): void {
 		this.at = this.size;
-		this.session.report(error);
-		return false;
+		this.failures++;
+		this.error = error;
 	}
 
-	/** Begins the next bank with all that lives, the change in hand included; false if that has no room in it. */
-	private turn(): boolean {
-		const { session, store, size, words, bank, serial } = this;
+	/** Begins the next bank with all that lives, the change in hand included; false if it would have no room beside the reserve. */
+	private turn(reserve: number): boolean {
+		const { store, size, words, bank, serial } = this;
 		this.known.fill(0);
-		if (this.snapshot(false) > size) {
+		if (this.snapshot(false) + reserve > size) {
 			this.at = size;
 			return false;
 		}
@@ -337,7 +374,7 @@ export class Journal {
 			writeWord(words, 0, MAGIC);
 			writeWord(words, 4, this.serial);
 			this.at = 0;
-			this.append(Kind.BANK, VERSION, session.identifier, words, 0, 8);
+			this.append(Kind.BANK, VERSION, 0, words, 0, 8);
 			this.at = end;
 		} catch (error) {
 			this.bank = bank;
@@ -349,8 +386,8 @@ export class Journal {
 
 	/** Writes all that lives, or only says how many bytes of a bank that takes. */
 	private snapshot(writes: boolean): number {
-		const { outbox, topics, exactlyOnce, patient } = this.session;
-		let size = BANK_HEADER + FRAME;
+		const { outbox, topics, exactlyOnce, patient, identifier } = this.session;
+		let size = BANK_HEADER + 2 * FRAME;
 		if (patient && writes) this.append(Kind.PATIENT, 0, 1, this.words, 0, 0);
 		for (let i = 0; exactlyOnce && exactlyOnce.identifiers[i] > 0; i++) {
 			size += FRAME;
@@ -365,6 +402,7 @@ export class Journal {
 			if (writes) this.message(at);
 			else this.name(topic);
 		}
+		if (writes) this.append(Kind.USED, 0, identifier, this.words, 0, 0);
 		return size;
 	}
 
@@ -435,14 +473,6 @@ function sizeOf(length: number): number {
 
 function seed(serial: number): number {
 	return (serial ^ (serial >>> 16)) & 0xffff;
-}
-
-/** Does a record of `size` bytes stand here? */
-function isWhole(bytes: Uint8Array, start: number, size: number, serial: number): boolean {
-	const end = start + size - 2;
-	let check = seed(serial);
-	for (let at = start; at < end; at++) check = checksum(check, bytes[at]);
-	return bytes[end] === check >> 8 && bytes[end + 1] === (check & 127);
 }
 
 /** Does no record begin here? */

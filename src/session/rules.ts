@@ -62,9 +62,9 @@ export class Age {
 }
 
 export class Rules {
-	private readonly drops: Drops;
+	readonly drops: Drops;
 	/** Milliseconds; 0 for none. */
-	private readonly expiry: number;
+	readonly expiry: number;
 	private readonly age: Age | undefined;
 	/** Bytes that records have behind their payload: the time of publishing. */
 	readonly trail: number;
@@ -82,35 +82,46 @@ export class Rules {
 		this.trail = this.expiry > 0 || age ? 4 : 0;
 	}
 
-	/** Puts a message into the outbox, if need be in the place of others that wait there and may go; false if it has no room. */
+	/**
+	 * Puts a message of any topic into the outbox, if need be in the place of others that wait there and may go; false if it has no
+	 * room.
+	 */
 	keep(session: Session, topic: Topic, payload: Uint8Array, length: number): boolean {
-		const { outbox, topics } = session;
+		const { outbox } = session;
 		const { bytes, tail } = outbox;
-		const { drops, trail } = this;
+		const { trail } = topic;
+		const drops = topic.rules ? topic.rules.drops : Drops.NOTHING;
 		const need = RECORD_HEADER + length + trail;
 		if (need > outbox.size || length + trail > LONGEST_PAYLOAD) return false;
 		const first = session.hasRecordInHand() ? outbox.next(outbox.cursor) : outbox.cursor;
-		let own = 0;
+		const free = outbox.size - outbox.used;
+		let room = free;
 		let next: number;
 		for (let at = first; at < tail; at = next) {
 			next = outbox.next(at);
 			if (bytes[at + Offset.STATE] !== RecordState.WAITING) continue;
-			const { rules } = topics[bytes[at + Offset.TOPIC]];
-			if (rules?.isOver(session, at)) rules.expire(session, at);
-			else if (bytes[at + Offset.TOPIC] === topic.index) own += next - at;
+			const isOwn = drops !== Drops.NOTHING && bytes[at + Offset.TOPIC] === topic.index;
+			if (isOwn || isOver(session, at)) room += next - at;
 		}
-		let free = outbox.size - outbox.used;
-		if (drops !== Drops.NOTHING && free + own >= need) {
-			for (let at = first; at < tail && (drops === Drops.ALL || free < need); at = next) {
+		if (room < need) return false;
+		room = free;
+		// First what is too old, whosever it is; then the topic's own.
+		for (let round = 0; round < 2; round++) {
+			for (let at = first; at < tail && (room < need || drops === Drops.ALL); at = next) {
 				next = outbox.next(at);
-				if (bytes[at + Offset.STATE] !== RecordState.WAITING || bytes[at + Offset.TOPIC] !== topic.index) continue;
-				free += next - at;
-				drop(session, at);
-				if (drops === Drops.ALL) session.replaced++;
-				else session.dropped++;
+				if (bytes[at + Offset.STATE] !== RecordState.WAITING) continue;
+				if (round === 0) {
+					if (room >= need || !isOver(session, at)) continue;
+					session.expired++;
+				} else {
+					if (drops === Drops.NOTHING || bytes[at + Offset.TOPIC] !== topic.index) continue;
+					if (drops === Drops.ALL) session.replaced++;
+					else session.dropped++;
+				}
+				room += next - at;
+				drop(session, at, topic.qos !== 0);
 			}
 		}
-		if (free < need) return false;
 		if (outbox.tail + need > outbox.size) outbox.compact();
 		const at = outbox.tail;
 		outbox.append(payload, length, topic.index, 0, RecordState.WAITING);
@@ -127,8 +138,9 @@ export class Rules {
 		const { outbox } = session;
 		const at = outbox.cursor;
 		if (session.progress === 0) {
-			if (outbox.state === RecordState.WAITING && this.isOver(session, at)) {
-				this.expire(session, at);
+			if (outbox.state === RecordState.WAITING && isOver(session, at)) {
+				session.expired++;
+				drop(session, at, false);
 				return -1;
 			}
 			if (age) age.write(ageOf(session, at));
@@ -141,15 +153,12 @@ export class Rules {
 		const { age } = this;
 		if (age) session.put(age.bytes, 0, age.length);
 	}
+}
 
-	private isOver(session: Session, at: number): boolean {
-		return this.expiry !== 0 && ageOf(session, at) >= this.expiry;
-	}
-
-	private expire(session: Session, at: number): void {
-		drop(session, at);
-		session.expired++;
-	}
+/** Is the message of this record, which was never sent, too old to be? */
+function isOver(session: Session, at: number): boolean {
+	const { rules } = session.topics[session.outbox.bytes[at + Offset.TOPIC]];
+	return rules !== undefined && rules.expiry !== 0 && ageOf(session, at) >= rules.expiry;
 }
 
 /** Milliseconds since the message of this record was published. */
@@ -158,8 +167,11 @@ function ageOf({ outbox, link }: Session, at: number): number {
 	return age < 0 ? 0 : age;
 }
 
-function drop({ outbox, journal }: Session, at: number): void {
+/** Takes a message out of the outbox and the journal: with an heir, in one stroke with the message that comes in its place. */
+function drop({ outbox, journal }: Session, at: number, hasHeir: boolean): void {
 	const identifier = (outbox.bytes[at + Offset.IDENTIFIER] << 8) | outbox.bytes[at + Offset.IDENTIFIER_LOW];
 	outbox.release(at);
-	if (journal && identifier !== 0) journal.note(Kind.RELEASED, identifier);
+	if (!journal || identifier === 0) return;
+	if (hasHeir && journal.heritage === 0) journal.heritage = identifier;
+	else journal.note(Kind.RELEASED, identifier);
 }

@@ -24,6 +24,7 @@ import type { Fallback } from "./fallback.js";
 import type { Flush } from "./flush.js";
 import { type Journal, Kind } from "./journal.js";
 import { REASONS, Reason } from "./reason.js";
+import type { Rules } from "./rules.js";
 import { type Request, type Subscription, Subscriptions, WILDCARD } from "./subscription.js";
 import type { Streamed, Topic } from "./topic.js";
 
@@ -105,7 +106,7 @@ export class Session implements LinkOwner, PacketReceiver {
 	unhandled = 0;
 	/** or since their topic did not fit the inbox. */
 	skipped = 0;
-	/** Callbacks that threw: a message is not acknowledged then. And calls of a Store. */
+	/** Callbacks that threw. A message is not acknowledged then. */
 	failures = 0;
 	/** Acknowledgements for nothing that was in flight. */
 	stray = 0;
@@ -135,6 +136,8 @@ export class Session implements LinkOwner, PacketReceiver {
 	readonly exactlyOnce: ExactlyOnce | undefined;
 	/** @internal */
 	readonly journal: Journal | undefined;
+	/** @internal Those of any topic, if one has some. */
+	rules: Rules | undefined;
 	/** @internal The wake that is going on. */
 	flushing: Flush | undefined;
 	/** @internal The broker takes nothing in front of its CONNACK. */
@@ -184,8 +187,10 @@ export class Session implements LinkOwner, PacketReceiver {
 	private greeted = false;
 	/** The first part of the wait for CONNACK is over. */
 	private late = false;
-	/** When the last CONNECT or PINGREQ went out, by the clock. */
+	/** When the last CONNECT or PINGREQ went out, or the last connection ended, by the clock. */
 	private askedAt = 0;
+	/** The wait that goes on, in milliseconds from then. */
+	private pause = 0;
 	/** `retry` has cut this wait short, */
 	private hurried = false;
 	/** or one since a link was up for a while. */
@@ -252,7 +257,7 @@ export class Session implements LinkOwner, PacketReceiver {
 	stop(): void {
 		if (this.state === State.CONNECTED && this.progress === 0 && this.end + 2 <= this.bytes.length) {
 			this.end = writeEmpty(this.bytes, this.end, Packet.DISCONNECT);
-			this.flush();
+			this.transmit();
 		}
 		this.disconnect(Reason.STOPPED);
 	}
@@ -260,23 +265,35 @@ export class Session implements LinkOwner, PacketReceiver {
 	/** The network is back: tries now, and not only when the wait is over; for a second time after the shortest wait. */
 	retry(): void {
 		if (this.state !== State.WAITING || this.hurried || this.reason <= Reason.NOT_AUTHORIZED) return;
-		this.alarm.set(this.hinted ? this.options.retryBase : 0);
+		const { retryBase } = this.options;
+		if (!this.hinted) this.pause = 0;
+		else if (retryBase < this.pause) this.pause = retryBase;
 		this.hurried = this.hinted = true;
+		this.alarm.set(this.untilAttempt());
+	}
+
+	/** Milliseconds until the next attempt to connect; 0 if the client does not wait for one. */
+	untilAttempt(): number {
+		const left = this.pause - this.since(this.askedAt);
+		return this.state === State.WAITING && left > 0 ? left : 0;
+	}
+
+	/** Milliseconds since this time of the clock. */
+	private since(time: number): number {
+		const passed = (this.link.clock.time() - time) | 0;
+		return passed > 0 ? passed : 0;
 	}
 
 	/** Puts a message into the outbox, behind what waits there. */
 	keep(topic: Topic, payload: Uint8Array, length: number): boolean {
 		const { outbox, journal } = this;
-		const { rules, trail } = topic;
-		const isTaken = rules
-			? rules.keep(this, topic, payload, length)
+		const { trail } = topic;
+		const isTaken = this.rules
+			? this.rules.keep(this, topic, payload, length)
 			: outbox.append(payload, length, topic.index, 0, RecordState.WAITING);
 		if (!isTaken) return this.refuse(length + trail);
 		const at = outbox.tail - RECORD_HEADER - length - trail;
-		if (journal && topic.qos !== 0 && !topic.stream && !journal.keep(topic, at)) {
-			outbox.release(at);
-			return this.refuse(length);
-		}
+		if (journal && topic.qos !== 0 && !topic.stream && !journal.keep(topic, at)) return this.refuse(length);
 		this.accepted++;
 		this.wake();
 		return true;
@@ -310,7 +327,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		const outcome = this.decoder.decode(at, at + length);
 		if (outcome >= Decoded.MALFORMED) this.disconnect(outcome as number);
 		if (!this.clear) this.pump();
-		else if (this.end !== this.output) this.flush();
+		else if (this.end !== this.output) this.transmit();
 		if (this.flushing) this.flushing.look();
 	}
 
@@ -382,13 +399,15 @@ export class Session implements LinkOwner, PacketReceiver {
 			if (wait > retryCap) wait = retryCap;
 			this.wait = refused ? retryCap : wait;
 		}
+		this.pause = wait;
+		this.askedAt = this.link.clock.time();
 		this.alarm.set(wait);
-		if (this.flushing) this.flushing.ended(state, reason, wait);
 		try {
 			if (options.onDisconnect) options.onDisconnect(reason);
 		} catch (error) {
 			this.report(error);
 		}
+		if (this.flushing) this.flushing.ended(state, reason);
 		return Decoded.CLOSED;
 	}
 
@@ -431,7 +450,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.pinged = true;
 		this.askedAt = this.link.clock.time();
 		this.end = writeEmpty(this.bytes, this.end, Packet.PINGREQ);
-		this.flush();
+		this.transmit();
 	}
 
 	// What comes in
@@ -464,7 +483,7 @@ export class Session implements LinkOwner, PacketReceiver {
 			case Packet.PUBACK: // with flags, which level 3 leaves open
 				return this.acknowledged(identifier);
 			case Packet.PINGRESP:
-				if (this.pinged) this.measure();
+				if (this.pinged) this.roundTrip = this.since(this.askedAt);
 				this.pinged = false;
 				return Decoded.MORE;
 			case Packet.SUBACK:
@@ -501,7 +520,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		const present = level === 4 && flags === 1;
 		// [MQTT-3.2.2-1]; and nobody accepts a CONNECT that is not out yet.
 		if ((present && cleanSession) || !this.greeted) return this.disconnect(Reason.UNEXPECTED_PACKET);
-		this.measure();
+		this.roundTrip = this.since(this.askedAt);
 		this.kept = level === 4 ? present : !cleanSession;
 		if (!present) this.doubt = level === 3;
 		else if (this.asked > 1) this.doubt = true;
@@ -526,10 +545,6 @@ export class Session implements LinkOwner, PacketReceiver {
 			this.report(error);
 		}
 		return this.goesOn();
-	}
-
-	private measure(): void {
-		this.roundTrip = (this.link.clock.time() - this.askedAt) >>> 0;
 	}
 
 	/** What waits may be sent from now on. */
@@ -631,11 +646,11 @@ export class Session implements LinkOwner, PacketReceiver {
 	pump(): void {
 		if (this.state < State.CONNECTING || this.reading) return;
 		do this.clear = this.fill();
-		while (this.flush() && !this.clear);
+		while (this.transmit() && !this.clear);
 	}
 
 	/** Sends what is in the output, as far as the link has room; false if nothing went. */
-	flush(): boolean {
+	transmit(): boolean {
 		let count = this.end - this.output;
 		if (count > this.link.room) count = this.link.room;
 		if (count === 0) return false;
@@ -728,7 +743,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		const { outbox, bytes } = this;
 		const { state } = outbox;
 		if (state === RecordState.RECEIVED) return (this.exactlyOnce as ExactlyOnce).putRelease(this);
-		const topic = this.topics[outbox.topic];
+		const topic = this.topics[outbox.handle];
 		const { name, qos, stream, rules } = topic;
 		const again = state !== RecordState.WAITING;
 		const behind = rules ? rules.prepare(this) : 0;
@@ -740,7 +755,10 @@ export class Session implements LinkOwner, PacketReceiver {
 		if (qos !== 0) {
 			if (this.progress === 0 && outbox.inFlight >= this.window) return false;
 			remaining += 2;
-			if (outbox.identifier === 0) outbox.identify(this.nextIdentifier());
+			if (outbox.identifier === 0) {
+				outbox.identify(this.nextIdentifier());
+				if (this.journal) this.journal.note(Kind.USED, outbox.identifier);
+			}
 		}
 		const { identifier } = outbox;
 		const size = 1 + lengthSize(remaining) + remaining;

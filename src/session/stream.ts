@@ -30,7 +30,7 @@ export interface Source {
 
 /** A Client. */
 interface Publisher {
-	topic(name: string | Uint8Array, options?: TopicOptions): Topic;
+	topic(name: string | Uint8Array, options?: TopicOptions, isStream?: boolean): Topic;
 }
 
 /** What the record of a stream holds in place of a payload. */
@@ -49,7 +49,7 @@ export class Stream implements Streamed {
 
 	/** A stream to this topic name, for the life of the client; it is one of the client's 256 topics. */
 	constructor(client: Publisher, name: string | Uint8Array, options?: TopicOptions) {
-		const topic = client.topic(name, options);
+		const topic = client.topic(name, options, true);
 		const { session } = topic;
 		if (topic.rules) fail("a stream takes no whenFull, expiry or age");
 		topic.stream = this;

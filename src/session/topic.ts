@@ -116,7 +116,7 @@ export class Topic {
 		session.end = at + length;
 		session.accepted++;
 		session.sent++;
-		session.flush();
+		session.transmit();
 		return true;
 	}
 

@@ -32,7 +32,7 @@ test("a record is told back as it was put in, and released by its identifier", (
 	assert.equal(outbox.append(utf8("hello"), 5, 200, 0, RecordState.WAITING), true);
 	assert.equal(outbox.used, RECORD_HEADER + 5);
 	assert.equal(outbox.look(), true);
-	assert.deepEqual([outbox.topic, outbox.length, outbox.state], [200, 5, RecordState.WAITING]);
+	assert.deepEqual([outbox.handle, outbox.length, outbox.state], [200, 5, RecordState.WAITING]);
 	assert.equal(payloadOf(outbox), show(utf8("hello")));
 	outbox.identify(0xfffe);
 	outbox.sent(RecordState.SENT_QOS_1);
@@ -162,7 +162,7 @@ class Comparison {
 		assert.equal(outbox.look(), record !== undefined);
 		if (!record) return undefined;
 		assert.equal(payloadOf(outbox), show(record.payload));
-		assert.equal(outbox.topic, record.topic);
+		assert.equal(outbox.handle, record.topic);
 		assert.equal(outbox.state, record.state);
 		if (record.state !== RecordState.WAITING) assert.equal(outbox.identifier, record.identifier);
 		return record;
