@@ -54,7 +54,8 @@ export const shakeMethods = {
 		const nodes = this.parse(code).body;
 		const roots = new Set(SAID_OUTSIDE);
 		for (const node of nodes) {
-			if (!isOurs(node) || !/^(Function|Class|Expression)/.test(node.type)) for (const name of namesIn(node)) roots.add(name);
+			if (!isOurs(node) || !/^(Function|Class|Expression)/.test(node.type))
+				for (const name of namesIn(node)) roots.add(name);
 		}
 		/** What is only for options that nobody gives. */
 		const unasked = nodes.filter(isOurs).flatMap((node) => [...unaskedIn(node, roots)]);

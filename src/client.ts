@@ -19,6 +19,7 @@ import { filterError, nameError, wellFormed } from "./wire/topic.js";
 
 export type { Alarm, Clock, Link, LinkOwner, Store } from "./host.js";
 export { Deferral } from "./session/deferral.js";
+export { Diagnostics } from "./session/diagnostics.js";
 export { ExactlyOnce } from "./session/exactly-once.js";
 export { Fallback } from "./session/fallback.js";
 export type { Flushed } from "./session/flush.js";

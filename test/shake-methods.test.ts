@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { rollup } from "rollup";
-import { shakeMethods, unwrapClasses } from "../rollup.plugins.js";
+import { freeSetUp, shakeMethods, unwrapClasses } from "../rollup.plugins.js";
 
 /** A module of the client, as far as the plugin can tell, and one of a firmware. */
 const CLIENT = fileURLToPath(new URL("../src/a.js", import.meta.url));
@@ -91,4 +91,58 @@ test("in ES5 the same methods go, getters too", async () => {
 	assert.deepEqual(found(code, "first", "third", "fourth"), ["first"]);
 	const all = await bundled(es5, "console.log(new A().fourth);", [unwrapClasses, shakeMethods]);
 	assert.deepEqual(found(all, "first", "third", "fourth"), ["fourth"]);
+});
+
+test("what is only for options that nobody gives goes, and what it would make with it", async () => {
+	const client = `
+		class Extra { keep() { return 1; } }
+		export class A {
+			constructor(options) {
+				this.part = undefined;
+				if (options.more !== undefined || options.most !== undefined) this.part = new Extra(options.more);
+				if (options.other) this.part = 2;
+			}
+			keep() { return 3; }
+		}`;
+	assert.deepEqual(found(await bundled(client, "new A({}).keep();"), "Extra", "more", "other", "keep"), [
+		"other",
+		"keep",
+	]);
+	for (const options of ["{ more: 1 }", "{ most: () => 1 }", "options", '{ ["more"]: 1 }']) {
+		const code = await bundled(client, `const options = {}; options.most = 1; new A(${options}).keep();`);
+		assert.deepEqual(found(code, "Extra", "more"), ["Extra", "more"], options);
+	}
+});
+
+const SET_UP = `
+	function check(value) { if (!value) throw new Error("no value"); return value; }
+	function twice(value) { return 2 * value; }
+	function A(value) { this.value = check(value); }
+	A.prototype.first = function () { return twice(this.value); };
+	A.prototype.second = function () { return this.third(); };
+	A.prototype.third = function () { return 3; };
+	export { A };`;
+
+/** Runs a bundle, then what the firmware has left in `later`; and says what of it can still be called. */
+function afterwards(code: string): { said: unknown; left: string[] } {
+	const names = "check twice A".split(" ").map((name) => `if (typeof ${name} === "function") left.push("${name}");`);
+	const methods = 'for (const name of ["first", "second", "third"]) if (one[name]) left.push(name);';
+	return new Function(
+		`var later, one; ${code}; const left = []; ${names.join("")} ${methods} return { said: later(), left };`,
+	)();
+}
+
+test("what only the set-up calls is let go behind it, and what may be called later stays", async () => {
+	const plugins = [shakeMethods, freeSetUp];
+	const cases: [firmware: string, said: unknown, left: string[]][] = [
+		["one = new A(4); var now = one.first(), too = one.second(); later = function () { return now + too; };", 11, []],
+		["one = new A(4); var too = one.second(); later = function () { return one.first(); };", 8, ["twice", "first"]],
+		["one = new A(4); var too = one.first(); later = function () { return one.second(); };", 3, ["second", "third"]],
+		["one = new A(1); var bound = one.first.bind(one); later = function () { return bound(); };", 2, ["twice", "first"]],
+		["one = new A(1); later = function () { return new A(3).value; };", 3, ["check", "A"]],
+	];
+	for (const [firmware, said, left] of cases) {
+		const code = await bundled(SET_UP, firmware, plugins);
+		assert.deepEqual(afterwards(code), { said, left }, code);
+	}
 });

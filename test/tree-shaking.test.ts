@@ -10,6 +10,15 @@ const OPTIONAL: Record<string, string> = {
 	"src/session/fallback.ts": having("Fallback", "level: new Fallback()"),
 	"src/session/stream.ts": `${having("Stream", "")}
 		new Stream(client, name + "/s").publish(1, { read: function () { return 1; } });`,
+	"src/session/journal.ts": having("Journal", "journal: new Journal({ pages: 4, pageSize: 4096 })"),
+	"src/session/diagnostics.ts": `${having("Diagnostics", "")}
+		new Diagnostics(client.topic(name + "/d")).publish();`,
+};
+
+/** The same by the class that comes with a method, or with an option of one. */
+const CALLED: Record<string, string> = {
+	Rules: `${LEAN} client.topic(name + "/r", { whenFull: "latest" });`,
+	Flush: `${LEAN} client.flush(20, function () {});`,
 };
 
 function having(name: string, option: string): string {
@@ -29,6 +38,14 @@ for (const board of ["moddable", "espruino"] as const) {
 			const { sizes } = await bundled(board, firmware);
 			assert.ok((sizes.get(file) ?? 0) > 200, `${sizes.get(file)} bytes`);
 			for (const other of Object.keys(OPTIONAL)) if (other !== file) assert.equal(sizes.get(other) ?? 0, 0, other);
+		});
+	}
+
+	for (const [name, firmware] of Object.entries(CALLED)) {
+		test(`${board}: ${name} comes with a firmware that asks for it, and only so`, async () => {
+			const made = new RegExp(`(class|function) ${name}\\b`);
+			assert.match((await bundled(board, firmware, false)).code, made);
+			assert.doesNotMatch((await bundled(board, LEAN, false)).code, made);
 		});
 	}
 
