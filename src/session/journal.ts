@@ -207,6 +207,7 @@ export class Journal {
 			if (isErased(scratch)) return;
 			const length = (scratch[0] << 8) | scratch[1];
 			const kind = scratch[Offset.STATE];
+			const identifier = (scratch[Offset.IDENTIFIER] << 8) | scratch[Offset.IDENTIFIER_LOW];
 			const end = at + sizeOf(length);
 			if (end > size || !this.isWhole(base + at, end - at, serial)) {
 				this.damaged++;
@@ -215,7 +216,10 @@ export class Journal {
 			let bytes: Uint8Array = scratch;
 			let start = 0;
 			if (kind < Kind.RELEASED) {
-				// A message is read to where it belongs; what stands behind it is free.
+				// A message may come in the place of one that was dropped. It is read to where it belongs; what stands behind it is free.
+				const dropped = outbox.find(identifier, outbox.tail);
+				if (dropped !== -1) outbox.release(dropped);
+				else this.session.identifier = identifier;
 				if (outbox.tail + RECORD_HEADER + length > outbox.size) outbox.compact();
 				if (outbox.tail + RECORD_HEADER + length > outbox.size) {
 					fail(`the store holds more messages than fit into an outbox of ${outbox.size} bytes`);
@@ -278,13 +282,8 @@ export class Journal {
 				break;
 			case Kind.BANK:
 				break;
-			default: {
-				// It may come in the place of one that was dropped.
-				const dropped = outbox.find(identifier, outbox.tail);
+			default:
 				outbox.tail += RECORD_HEADER + length;
-				if (dropped !== -1) outbox.release(dropped);
-				else session.identifier = identifier;
-			}
 		}
 	}
 

@@ -119,7 +119,7 @@ export class Rules {
 					else session.dropped++;
 				}
 				room += next - at;
-				drop(session, at, topic.qos !== 0);
+				drop(session, at, topic.qos !== 0 && !topic.stream);
 			}
 		}
 		if (outbox.tail + need > outbox.size) outbox.compact();

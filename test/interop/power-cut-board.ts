@@ -1,43 +1,61 @@
 /**
- * A board that publishes until it is killed: `power-cut-board.ts {"port": 1883, ...}`. It writes the name of each message that
- * `publish` said true for to a file, at once. It starts again as what it was: with the file of its store.
+ * A board that publishes and receives until it is killed: `power-cut-board.ts {"port": 1883, ...}`. It writes the name of each
+ * message that `publish` said true for to a file, at once, and those that were handed to it to another one. All that it has
+ * from the life before is the file of its store.
  */
 import { openSync, writeSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FileStore, TcpLink } from "../../hosts/node/index.js";
 import { Client, ExactlyOnce, Journal } from "../../src/client.js";
 import { Random } from "../support/random.js";
-import { payloadOf } from "./names.js";
+import { nameOf, payloadOf } from "./names.js";
 
 export interface Life {
 	port: number;
-	/** The file of the store, and the one of the names. */
+	/** The file of the store, and those for the names of what it published and received. */
 	store: string;
 	accepted: string;
+	handed: string;
 	/** Counts the lives of the board; its names begin with it, behind the QoS. */
 	life: number;
 	seed: number;
 	/** At this call of the store, of those that change it, it kills itself; 0: at none. */
 	fatal: number;
-	/** It publishes nothing new but one message at the end, and ends once all is acknowledged. */
+	/** It publishes nothing new but one message at the end, and ends once all is acknowledged and the name LAST has come. */
 	isLast: boolean;
 }
 
-const { port, store, accepted, life, seed, fatal, isLast } = JSON.parse(process.argv[2]) as Life;
+export const LAST = "2:in:last";
+
+const { port, store, accepted, handed, life, seed, fatal, isLast } = JSON.parse(process.argv[2]) as Life;
 const random = new Random(seed);
 
+/** Mosquitto before 2.0.13 may send all that waits for the board at once. */
+const PLACES = 200;
+
 /** Many small banks, so that a life begins one every now and then. */
-const PAGES = 36;
+const PAGES = 60;
 const PAGE_SIZE = 256;
 
-/** A store whose power fails amid a write: a part of it, from none to all, is done. */
+/** A store whose power fails amid a write: a part of it, from none to all, is done. It complains where flash could not write. */
 class Failing extends FileStore {
 	private calls = 0;
+	private isErasing = false;
+	private readonly present = new Uint8Array(PAGE_SIZE);
 
 	override write(at: number, from: Uint8Array, start: number, length: number): void {
+		this.read(at, this.present, 0, length);
+		const isErased = this.present.subarray(0, length).every((byte) => byte === 255);
+		if (!isErased && !this.isErasing) console.log(`Error: what stands at ${at} is written over`);
 		const isFatal = ++this.calls === fatal;
 		super.write(at, from, start, isFatal ? random.below(length + 1) : length);
 		if (isFatal) process.kill(process.pid, "SIGKILL");
+	}
+
+	override erase(page: number): void {
+		this.isErasing = true;
+		super.erase(page);
+		this.isErasing = false;
 	}
 }
 
@@ -46,20 +64,30 @@ const client = new Client({
 	link: new TcpLink({ host: "127.0.0.1", port }),
 	clientId: "board",
 	cleanSession: false,
-	exactlyOnce: new ExactlyOnce(),
+	exactlyOnce: new ExactlyOnce(PLACES),
 	journal,
 	retryBase: 0.01,
 	retryCap: 0.05,
 	onError: (error) => console.log("Error in a callback:", error),
 });
 const topics = { 1: client.topic("out/1", { qos: 1 }), 2: client.topic("out/2", { qos: 2 }) };
-const book = openSync(accepted, "a");
+const books = { accepted: openSync(accepted, "a"), handed: openSync(handed, "a") };
 let count = 0;
+let payload = "";
+let name = "";
+client.subscribe("in/2", 2, (message) => {
+	if (message.offset === 0) payload = "";
+	payload += Buffer.from(message.payload).toString("latin1");
+	if (message.remaining !== 0) return;
+	name = nameOf(payload);
+	if (payload !== payloadOf(name)) console.log(`Error: this has come: ${payload}`);
+	writeSync(books.handed, `${life} ${name}\n`);
+});
 
 function publish(qos: 1 | 2): boolean {
 	const name = `${qos}:${life}:${count}`;
 	if (!topics[qos].publish(Buffer.from(payloadOf(name)))) return false;
-	writeSync(book, `${name}\n`);
+	writeSync(books.accepted, `${name}\n`);
 	count++;
 	return true;
 }
@@ -73,7 +101,7 @@ while (!isLast) {
 	await sleep(random.below(3));
 }
 while (!publish(2)) await sleep(1);
-while (client.status.outbox.used > 0) await sleep(1);
+while (client.status.outbox.used > 0 || name !== LAST) await sleep(1);
 client.stop();
 console.log(`done, failures ${journal.failures}`);
 process.exit();

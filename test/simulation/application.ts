@@ -1,8 +1,8 @@
 /** What the firmware of a device does: publishes, streams, subscribes, and whatever a handler may do, or should not. */
-import type { Deferral, Message, Source, Stream, Subscription, Topic } from "../../src/client.js";
-import type { Device } from "./device.js";
+import type { Deferral, Message, Source, Stream, Subscription, Topic, TopicOptions } from "../../src/client.js";
+import type { Board } from "./board.js";
 import type { Known, Run } from "./inbound.js";
-import { Publication } from "./ledger.js";
+import type { Publication, Sent } from "./ledger.js";
 import { byteAt, payloadOf } from "./payload.js";
 
 /** Thrown by handlers and sources, so that what the client throws can be told from it. */
@@ -43,20 +43,25 @@ export class Application {
 	private paused = new Set<Stream>();
 
 	constructor(
-		private readonly device: Device,
+		private readonly board: Board,
 		private readonly deferral: Deferral | undefined,
+		isFirst: boolean,
 	) {
-		const { world, options, name, client, library, ledger } = device;
+		const { world, options, client, library, device } = board;
 		const { random } = world;
 		this.highest = options.identifiers > 0 ? 2 : 1;
-		const count = 1 + random.below(4);
-		for (let i = 0; i < count; i++) {
-			const isStream = random.chance(0.25);
-			const qos = random.pick(this.highest === 2 ? [0, 1, 1, 2, 2] : [0, 1, 1]) as 0 | 1 | 2;
-			const topic = `${name}/${isStream ? "s" : qos}/${i}`;
-			const settings = { qos, retain: random.chance(0.1) };
-			const publication = new Publication(topic, qos, i);
-			ledger.topics.push(publication);
+		// Another life is another firmware: its topics come in another order, and some are missing.
+		const plan = device.plan.filter(() => isFirst || random.chance(0.85));
+		if (!isFirst) plan.sort(() => random.next() - 0.5);
+		for (const { publication, retain } of plan) {
+			const { name: topic, qos, rules, isStream } = publication;
+			const settings: TopicOptions = { qos, retain };
+			if (rules) {
+				const { whenFull, expiry, age } = rules;
+				settings.whenFull = whenFull;
+				if (expiry > 0) settings.expiry = expiry / 1000;
+				if (age) settings.age = new library.Age(age.before, age.after, age.decimals);
+			}
 			this.channels.push({
 				publication,
 				topic: isStream ? undefined : client.topic(topic, settings),
@@ -64,46 +69,68 @@ export class Application {
 			});
 		}
 		for (let i = random.below(3); i > 0; i--) this.subscribe();
-		world.time.after(world.about(500), () => this.device.start());
+		world.time.after(world.about(500), () => board.awake(() => (options.isSleeper ? this.cycle() : board.start())));
 		this.next();
 	}
 
+	get declared(): Publication[] {
+		return this.channels.map(({ publication }) => publication);
+	}
+
 	connected(): void {
-		const { world } = this.device;
+		const { board } = this;
+		const { world } = board;
 		if (world.strikes(0.1)) this.publish();
+		if (world.strikes(0.02)) board.retry();
 		if (world.strikes(0.02)) this.throw();
 	}
 
 	disconnected(): void {
-		const { world } = this.device;
+		const { board } = this;
+		const { world, options } = board;
+		if (options.hints && world.strikes(0.3)) board.retry();
 		if (world.strikes(0.1)) this.publish();
-		if (world.strikes(0.02)) this.device.start();
+		if (world.strikes(0.02)) board.start();
 		if (world.strikes(0.02)) this.throw();
+	}
+
+	/** Of a board that sleeps: publishes, flushes, and sleeps again. */
+	private cycle(): void {
+		const { board } = this;
+		const { world, device } = board;
+		const { random } = world;
+		if (!world.isFaulty) return;
+		for (let i = random.below(6); i >= 0; i--) this.publish();
+		board.flush(random.pick([0.1, 1, 5, 20]), () => {
+			if (!world.isFaulty) board.start();
+			else if (device.flash && random.chance(0.2)) world.time.after(random.next() * 20, () => board.die());
+			else world.time.after(world.about(3 * board.options.pace), () => board.awake(() => this.cycle()));
+		});
 	}
 
 	/** Faults have stopped. */
 	settle(): void {
-		this.device.awake(() => {
+		this.board.awake(() => {
 			for (const acknowledge of this.held) acknowledge();
 			for (const stream of this.paused) stream.resume();
-			this.device.start();
+			this.board.start();
 		});
 	}
 
 	/** Everything is settled. */
 	close(): void {
 		for (const { filter, qos, handle } of this.subscriptions) {
-			if (handle?.granted !== qos) this.device.fail(`${filter} was granted ${handle?.granted}, not ${qos}`);
+			if (handle?.granted !== qos) this.board.fail(`${filter} was granted ${handle?.granted}, not ${qos}`);
 		}
 		for (const { stream, publication } of this.channels) {
-			if (stream?.busy) this.device.fail(`the stream to ${publication.name} is still busy`);
+			if (stream?.busy) this.board.fail(`the stream to ${publication.name} is still busy`);
 		}
 	}
 
 	private next(): void {
-		const { world, options } = this.device;
+		const { world, options } = this.board;
 		world.time.after(world.about(options.pace), () =>
-			this.device.awake(() => {
+			this.board.awake(() => {
 				if (!world.isFaulty) return;
 				this.act();
 				this.next();
@@ -112,8 +139,9 @@ export class Application {
 	}
 
 	private act(): void {
-		const { device } = this;
-		const { world } = device;
+		if (this.board.options.hints && this.board.world.random.chance(0.1)) this.board.retry();
+		const { board } = this;
+		const { world } = board;
 		const { random } = world;
 		const choice = random.below(100);
 		if (choice < 70) this.publish();
@@ -121,72 +149,64 @@ export class Application {
 		else if (choice < 86) this.subscribe();
 		else if (choice < 93) this.unsubscribe();
 		else if (choice < 96) this.stop();
-		else if (choice < 98) device.sleep(world.about(random.pick([500, 5_000, 60_000])));
+		else if (choice < 98) board.sleep(world.about(random.pick([500, 5_000, 60_000])));
 	}
 
 	private publish(): void {
-		const { device } = this;
-		const { world, ledger, options } = device;
+		const { board } = this;
+		const { world, options } = board;
 		const { random } = world;
+		if (this.channels.length === 0) return;
 		const { publication, topic, stream } = random.pick(this.channels);
 		if (stream) {
 			this.publishStream(stream, publication);
 			return;
 		}
-		const { salt, sent, qos } = publication;
+		const { salt, sent } = publication;
 		const length = Math.floor(world.about(random.pick([1, 12, 12, options.outbox / 4])));
 		const payload = payloadOf(sent.length + 1, salt, length);
-		const message = publication.add(payload.length, device.connection);
+		const message = publication.add(payload.length, board.clock());
 		const asNumber = payload.length === String(message.number).length;
 		let padded = payload;
 		if (random.chance(0.3)) {
 			padded = new Uint8Array(payload.length + 5).fill(0x21);
 			padded.set(payload);
 		}
-		const isTaken = asNumber
-			? (topic as Topic).publishNumber(message.number, 0)
-			: (topic as Topic).publish(padded, payload.length);
-		this.published(publication, message, isTaken);
-		if (isTaken) {
-			ledger.accepted++;
-			if (qos > 0) ledger.kept++;
-		} else {
-			ledger.refused++;
-			world.faults["outbox full"]++;
-		}
+		const isTaken = board.publish(message, () =>
+			asNumber ? (topic as Topic).publishNumber(message.number, 0) : (topic as Topic).publish(padded, payload.length),
+		);
+		this.published(message, isTaken);
+		if (!isTaken) world.faults["outbox full"]++;
 	}
 
-	private published(publication: Publication, message: { number: number; length: number }, isTaken: boolean): void {
-		const { world, name } = this.device;
-		if (!isTaken) publication.withdraw(message as never);
-		if (world.isTold) {
-			const { number, length } = message;
-			world.trace(name, `publish(${number}) to ${publication.name}, ${length} bytes: ${isTaken}`);
-		}
+	private published({ topic, number, length }: Sent, isTaken: boolean): void {
+		const { world, name } = this.board;
+		if (world.isTold) world.trace(name, `publish(${number}) to ${topic.name}, ${length} bytes: ${isTaken}`);
 	}
 
 	private publishStream(stream: Stream, publication: Publication): void {
-		const { device } = this;
-		const { world, ledger } = device;
+		const { board } = this;
+		const { world } = board;
 		const { random } = world;
 		const { salt, qos } = publication;
 		if (stream.busy) return;
 		const number = publication.sent.length + 1;
 		const length = Math.max(String(number).length, Math.floor(world.about(random.pick([5, 100, 400]))));
-		const message = publication.add(length, device.connection);
+		const message = publication.add(length, board.clock());
 		let next = 0;
 		let isDone = false;
 		const source: Source = {
 			read: (bytes, at, offset, count) => {
 				if ((offset !== next && offset !== 0) || isDone)
-					device.fail(`a source was asked for byte ${offset}, not ${next}`);
+					board.fail(`a source was asked for byte ${offset}, not ${next}`);
 				if (!(count >= 1 && offset + count <= length && at + count <= bytes.length)) {
-					device.fail(`a source was asked for ${count} bytes at ${offset} of ${length}`);
+					board.fail(`a source was asked for ${count} bytes at ${offset} of ${length}`);
 				}
+				if (board.isDead) return 0;
 				if (world.strikes(0.003)) this.throw();
 				if (world.strikes(0.05)) {
 					this.paused.add(stream);
-					world.time.after(world.about(300), () => device.awake(() => stream.resume()));
+					world.time.after(world.about(300), () => board.awake(() => stream.resume()));
 					return 0;
 				}
 				const put = 1 + random.below(count);
@@ -195,24 +215,22 @@ export class Application {
 				return put;
 			},
 			done: (delivered) => {
-				if (isDone) device.fail(`a source was done twice`);
+				if (isDone) board.fail(`a source was done twice`);
 				isDone = true;
-				if (delivered) return;
-				message.isGivenUp = true;
-				if (qos > 0) ledger.givenUp++;
+				if (delivered || board.isDead) return;
+				message.gone = "given up";
+				if (qos > 0) board.givenUp++;
 			},
 		};
-		const isTaken = stream.publish(length, source);
-		this.published(publication, message, isTaken);
-		if (isTaken) {
-			ledger.accepted++;
-			if (qos > 0) ledger.kept++;
-		} else ledger.refused++;
+		this.published(
+			message,
+			board.publish(message, () => stream.publish(length, source)),
+		);
 	}
 
 	private subscribe(): void {
-		const { device } = this;
-		const { world, name, client } = device;
+		const { board } = this;
+		const { world, name, client } = board;
 		const { random } = world;
 		if (this.subscriptions.length > 5) return;
 		const count = random.pick([1, 1, 2, 3]);
@@ -227,7 +245,7 @@ export class Application {
 			made.map((known) => ({
 				filter: known.filter,
 				qos: known.qos,
-				handler: (message) => device.handle(known, message, (hold) => this.react(message, hold)),
+				handler: (message) => board.handle(known, message, (hold) => this.react(message, hold)),
 			})),
 		);
 		for (let i = 0; i < count; i++) made[i].handle = handles[i];
@@ -235,8 +253,8 @@ export class Application {
 	}
 
 	private unsubscribe(): void {
-		const { device } = this;
-		const { world, name, client } = device;
+		const { board } = this;
+		const { world, name, client } = board;
 		const gone = this.subscriptions.filter(() => world.random.chance(0.4));
 		if (gone.length === 0) return;
 		world.trace(name, `unsubscribe from ${gone.map(({ filter }) => filter).join(" and ")}`);
@@ -247,17 +265,17 @@ export class Application {
 
 	/** Stops; starts again at once, or later. */
 	private stop(): void {
-		const { device } = this;
-		const { world } = device;
-		device.stop();
-		if (world.random.chance(0.3)) device.start();
-		else world.time.after(world.about(3_000), () => device.awake(() => device.start()));
+		const { board } = this;
+		const { world } = board;
+		board.stop();
+		if (world.random.chance(0.3)) board.start();
+		else world.time.after(world.about(3_000), () => board.awake(() => board.start()));
 	}
 
 	/** What a handler does with a message. */
 	private react(message: Message, hold: Hold): void {
-		const { device, deferral } = this;
-		const { world } = device;
+		const { board, deferral } = this;
+		const { world } = board;
 		if (!world.isFaulty) return;
 		const { random } = world;
 		if (deferral && random.chance(0.3)) this.hold(deferral, message, hold);
@@ -270,29 +288,29 @@ export class Application {
 	}
 
 	private hold(deferral: Deferral, message: Message, hold: Hold): void {
-		const { device } = this;
-		const { world } = device;
+		const { board } = this;
+		const { world } = board;
 		const ticket = deferral.hold(message);
 		if (ticket === -1) return;
 		const run = hold(ticket);
-		world.trace(device.name, `holds it: ticket ${ticket}`);
+		world.trace(board.name, `holds it: ticket ${ticket}`);
 		const acknowledge = () => {
 			this.held.delete(acknowledge);
-			const isAlive = run?.connection === device.link.connection && device.isConnected;
-			const isDue = run?.ticket === ticket && isAlive && !run.threw && !run.isInterrupted && !device.isConfused;
+			const isAlive = run?.connection === board.link.connection && board.isConnected;
+			const isDue = run?.ticket === ticket && isAlive && !run.threw && !run.isInterrupted && !board.isConfused;
 			if (run?.ticket === ticket) run.ticket = 0;
 			const isDone = deferral.acknowledge(ticket);
-			world.trace(device.name, `acknowledge(${ticket}): ${isDone}`);
-			if (isDue && !isDone) device.fail(`acknowledge(${ticket}) said false`);
+			world.trace(board.name, `acknowledge(${ticket}): ${isDone}`);
+			if (isDue && !isDone) board.fail(`acknowledge(${ticket}) said false`);
 		};
 		this.held.add(acknowledge);
 		world.time.after(world.about(world.random.pick([10, 500, 5_000])), () => {
-			if (this.held.has(acknowledge)) device.awake(acknowledge);
+			if (this.held.has(acknowledge)) board.awake(acknowledge);
 		});
 	}
 
 	private throw(): void {
-		const { world } = this.device;
+		const { world } = this.board;
 		this.thrown++;
 		world.faults["handler threw"]++;
 		throw DELIBERATE;

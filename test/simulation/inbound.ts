@@ -32,6 +32,8 @@ export interface Run {
 	threw: boolean;
 	/** or ended the connection. */
 	isInterrupted: boolean;
+	/** The power was cut since: nothing tells whether the client remembers it. */
+	isForgotten: boolean;
 	/** Of a handler that has asked to acknowledge it later; 0 if none has, or it has been acknowledged. */
 	ticket: number;
 }
@@ -47,6 +49,8 @@ export class Inbound {
 	/** The number of the delivery that was handed over last, on this connection. */
 	private last = 0;
 	private lastOn: Connection | undefined;
+	/** The store has failed in an earlier life. */
+	isExcused = false;
 
 	constructor(
 		private readonly world: World,
@@ -75,13 +79,22 @@ export class Inbound {
 		this.last = delivery.number;
 		let run = before;
 		if (run === undefined || run.connection !== connection) {
-			if (this.isComplete(delivery)) world.fail(who, `${name} was handed over again`);
-			run = { connection, called: new Set(), threw: false, isInterrupted: false, ticket: 0 };
+			if (this.isComplete(delivery) && !this.isExcused) world.fail(who, `${name} was handed over again`);
+			run = { connection, called: new Set(), threw: false, isInterrupted: false, isForgotten: false, ticket: 0 };
 			delivery.run = run;
 		}
 		if (run.called.has(known)) world.fail(who, `${name} was handed over twice on one connection`);
 		if (remaining === 0) run.called.add(known);
 		return run;
+	}
+
+	/** The power is cut. */
+	forget(deliveries: Iterable<Delivery>): void {
+		for (const { run } of deliveries) {
+			if (run === undefined) continue;
+			run.isForgotten = true;
+			run.ticket = 0;
+		}
 	}
 
 	/** The device says PUBACK or PUBREC; `live` are its subscriptions. Returns what is wrong with that. */
@@ -104,7 +117,7 @@ export class Inbound {
 
 	/** At QoS 2: must it not be handed over any more? While others are held, a message is not taken yet. */
 	private isComplete({ qos, isTaken, run }: Delivery): boolean {
-		return qos === 2 && (this.hasDeferral ? isTaken : wasTaken(run));
+		return qos === 2 && (this.hasDeferral || run?.isForgotten ? isTaken : wasTaken(run));
 	}
 }
 

@@ -3,8 +3,13 @@ import { readFile } from "node:fs/promises";
 import { build } from "esbuild";
 import type * as source from "../../src/client.js";
 import { Offset, RECORD_HEADER, RecordState } from "../../src/memory/outbox.js";
+import { text } from "./packets.js";
+import { numberOf } from "./payload.js";
 
-export type Library = Pick<typeof source, "Client" | "Deferral" | "ExactlyOnce" | "Fallback" | "Stream">;
+export type Library = Pick<
+	typeof source,
+	"Age" | "Client" | "Deferral" | "ExactlyOnce" | "Fallback" | "Journal" | "Stream"
+>;
 
 /** The client of `entry`, a src/client.ts, with `patch` applied to the text of each of its files. */
 export async function built(entry: string, patch?: (path: string, text: string) => string): Promise<Library> {
@@ -31,14 +36,36 @@ export async function built(entry: string, patch?: (path: string, text: string) 
 
 interface Session {
 	identifier: number;
-	outbox: { bytes: Uint8Array; head: number; tail: number };
-	topics: { qos: number }[];
+	isSending: boolean;
+	outbox: { bytes: Uint8Array; head: number; tail: number; cursor: number };
+	topics: { qos: number; name: Uint8Array; trail: number }[];
 	subscriptions: { unanswered: number };
+	hasRecordInHand(): boolean;
+	isIdle(): boolean;
 }
 
-/** Of a client; `kept` is how many messages at QoS 1 and 2 its outbox holds. */
+/** A message in the outbox. */
+export interface OutboxRecord {
+	topic: string;
+	/** -1 of a stream. */
+	number: number;
+	/** Bytes that it takes. */
+	size: number;
+	/** It was never sent, and has not begun to be. */
+	isWaiting: boolean;
+}
+
+/** Of a client; `kept` is how many messages at QoS 1 and 2 its outbox holds, `left` how many at all. */
 export function insides(client: source.Client) {
 	const { session } = client as unknown as { session: Session };
+	const { outbox, topics } = session;
+	const each = (act: (at: number, next: number) => void) => {
+		const { bytes, head, tail } = outbox;
+		for (let at = head, next: number; at < tail; at = next) {
+			next = at + RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1]);
+			if (bytes[at + Offset.STATE] !== RecordState.RELEASED) act(at, next);
+		}
+	};
 	return {
 		get subscriptions() {
 			return session.subscriptions;
@@ -47,14 +74,36 @@ export function insides(client: source.Client) {
 		set identifier(last: number) {
 			session.identifier = last;
 		},
+		/** What waits may be sent: the client is connected, or sends before CONNACK. */
+		get isSending(): boolean {
+			return session.isSending;
+		},
+		get isIdle(): boolean {
+			return session.isIdle();
+		},
 		get kept(): number {
-			const { bytes, head, tail } = session.outbox;
 			let count = 0;
-			for (let at = head; at < tail; at += RECORD_HEADER + ((bytes[at] << 8) | bytes[at + 1])) {
-				const isLive = bytes[at + Offset.STATE] !== RecordState.RELEASED;
-				if (isLive && session.topics[bytes[at + Offset.TOPIC]].qos > 0) count++;
-			}
+			each((at) => {
+				if (topics[outbox.bytes[at + Offset.TOPIC]].qos > 0) count++;
+			});
 			return count;
+		},
+		get left(): number {
+			let count = 0;
+			each(() => count++);
+			return count;
+		},
+		get records(): OutboxRecord[] {
+			const records: OutboxRecord[] = [];
+			const { bytes, cursor } = outbox;
+			const inHand = session.hasRecordInHand() ? cursor : -1;
+			each((at, next) => {
+				const { name, trail } = topics[bytes[at + Offset.TOPIC]];
+				const isWaiting = bytes[at + Offset.STATE] === RecordState.WAITING && at >= cursor && at !== inHand;
+				const number = numberOf(bytes.subarray(at + RECORD_HEADER, next - trail));
+				records.push({ topic: text(name, 2, name.length), number, size: next - at, isWaiting });
+			});
+			return records;
 		},
 	};
 }

@@ -8,14 +8,18 @@ export interface LinkUser {
 	readonly name: string;
 	/** Nothing happens on the board while it sleeps; then all that is due, in its order. */
 	awake(act: () => void): void;
+	/** Milliseconds by the board's clock. */
+	clock(): number;
 	/** The client asks for a connection: it opens with `opened`, or is refused with `closed`. */
 	connect(opened: () => void): Connection;
+	/** The client knows that its connection has opened. */
+	opened(): void;
 	/** The client has said this. */
 	said(bytes: Uint8Array): void;
 	/** This is about to be handed to the client; and it was. */
 	hears(bytes: Uint8Array): void;
 	heard(): void;
-	/** The client has set its alarm. */
+	/** The client has set the alarm of its session. */
 	waits(milliseconds: number): void;
 	/** The client has drawn this. */
 	drew(random: number): void;
@@ -43,6 +47,10 @@ export class SimulatedLink implements Link {
 	private guards: Uint8Array[] = [];
 	/** Counts connections, so that what belongs to an earlier one is ignored. */
 	private generation = 0;
+	/** The first one is that of the session. */
+	private alarms = 0;
+	/** The board is dead: whatever the client still does has no effect. */
+	private isDead = false;
 
 	constructor(
 		private readonly world: World,
@@ -51,13 +59,13 @@ export class SimulatedLink implements Link {
 		private readonly chunk: number,
 	) {
 		this.clock = {
-			time: () => world.time.now >>> 0,
+			time: () => user.clock(),
 			random: () => {
 				const drawn = world.random.next();
 				user.drew(drawn);
 				return drawn;
 			},
-			alarm: (callback) => new SimulatedAlarm(world, user, callback),
+			alarm: (callback) => new SimulatedAlarm(world, user, callback, this.alarms++ === 0),
 		};
 	}
 
@@ -77,7 +85,19 @@ export class SimulatedLink implements Link {
 		];
 	}
 
+	/** The board dies. Returns the connection that it had. */
+	die(): Connection | undefined {
+		const { connection } = this;
+		this.isDead = true;
+		this.phase = Phase.CLOSED;
+		this.room = 0;
+		this.generation++;
+		this.connection = undefined;
+		return connection;
+	}
+
 	open(): void {
+		if (this.isDead) return;
 		this.must(this.phase === Phase.CLOSED, "the link was opened twice");
 		this.phase = Phase.OPENING;
 		const generation = ++this.generation;
@@ -86,12 +106,14 @@ export class SimulatedLink implements Link {
 			this.phase = Phase.OPEN;
 			this.room = connection.fate.room;
 			this.owner.onWritable();
+			if (generation === this.generation) this.user.opened();
 		});
 		this.connection = connection;
 		connection.client = this.end(generation);
 	}
 
 	send(length: number): void {
+		if (this.isDead) return;
 		this.must(this.phase === Phase.OPEN, "sent to a link that is not open");
 		this.must(length > 0 && length <= this.room, `sent ${length} bytes with room for ${this.room}`);
 		this.must(this.outbox + length <= this.outgoing.length, "sent more than the output holds");
@@ -185,13 +207,14 @@ class SimulatedAlarm implements Alarm {
 		private readonly world: World,
 		private readonly user: LinkUser,
 		private readonly callback: () => void,
+		private readonly isSession: boolean,
 	) {}
 
 	set(milliseconds: number): void {
 		const generation = ++this.generation;
 		const { world, user } = this;
 		if (!(milliseconds === -1 || milliseconds >= 0)) world.fail(user.name, `an alarm was set to ${milliseconds} ms`);
-		user.waits(milliseconds);
+		if (this.isSession) user.waits(milliseconds);
 		if (milliseconds === -1) return;
 		// A timer is late by a little, and by as long as the board sleeps.
 		world.time.after(milliseconds + world.random.next(), () =>

@@ -1,6 +1,7 @@
 /** The strict broker behind the virtual network, at the virtual time; and whoever else answers there. */
 import { generate } from "mqtt-packet";
 import { Broker, type Connection as BrokerConnection } from "../../simulator/broker/core/broker.js";
+import { Gate, type Impatience } from "./gate.js";
 import type { Delivery } from "./inbound.js";
 import type { Connection, End } from "./network.js";
 import { readPublish, Type, words } from "./packets.js";
@@ -30,7 +31,7 @@ class Account {
 }
 
 /** A connection that the strict broker has accepted from the network. */
-class Line implements End {
+export class Line implements End {
 	account: Account | undefined;
 	/** Acknowledgements that the broker has sent. */
 	acknowledgements = 0;
@@ -58,6 +59,8 @@ export class Server {
 	isUp = true;
 	/** It accepts connections, and closes them. */
 	isStormy = false;
+	/** What it does with what comes in front of its CONNACK, if it does not take that. */
+	gate: Impatience | undefined;
 	/** Messages that have reached it. */
 	messages = 0;
 	private readonly accounts = new Map<string, Account>();
@@ -106,7 +109,7 @@ export class Server {
 		if (connection.fate.server === "strict") {
 			const inner = this.broker.connect(this.world.time.now);
 			const line = new Line(this, connection, inner);
-			connection.server = line;
+			connection.server = this.gate === undefined ? line : new Gate(this.world, line, this.gate);
 			this.lines.set(inner, line);
 			this.byConnection.set(connection, line);
 			this.watchDeadline();
@@ -136,6 +139,11 @@ export class Server {
 	lost({ inner }: Line): void {
 		this.lines.delete(inner);
 		this.broker.closed(inner);
+	}
+
+	/** All messages to this client that the broker's session may still know. */
+	deliveries(clientId: string): Iterable<Delivery> {
+		return this.accounts.get(clientId)?.deliveries.values() ?? [];
 	}
 
 	/** The message that has this identifier on this connection. */

@@ -7,7 +7,8 @@
  */
 import * as source from "../../src/client.js";
 import { PEER_TOPICS } from "./application.js";
-import { Device, LOOKS } from "./device.js";
+import { LOOKS } from "./board.js";
+import { Device } from "./device.js";
 import type { Library } from "./library.js";
 import { drawOptions, type RunOptions } from "./options.js";
 import { payloadOf } from "./payload.js";
@@ -68,8 +69,9 @@ class Simulation {
 		library: Library,
 	) {
 		const { time, random } = world;
-		const { brokerWindow, duration, devices, restarts, isStormy } = options;
+		const { brokerWindow, duration, devices, restarts, isStormy, gate } = options;
 		this.server = new Server(world, brokerWindow);
+		this.server.gate = gate;
 		this.devices = devices.map((device) => new Device(world, library, this.server, device, options));
 		const end = 1000 * duration;
 		if (restarts) for (let i = random.below(3); i >= 0; i--) time.after(random.next() * end, () => this.restart());

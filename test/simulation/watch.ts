@@ -4,8 +4,25 @@
  * that its window holds.
  */
 import type { Ledger, Sent } from "./ledger.js";
-import { readPublish, Splitter, Type, uint16 } from "./packets.js";
+import { readPublish, Splitter, Type, text, uint16 } from "./packets.js";
 import { numberOf } from "./payload.js";
+import type { Pipelining } from "./pipelining.js";
+
+/** Who is watched. */
+export interface Watched {
+	readonly ledger: Ledger;
+	readonly pipelining: Pipelining;
+	/** The client's. */
+	readonly level: number;
+	readonly isFlushing: boolean;
+	/** The store has failed in an earlier life: what it was told of may have been lost. */
+	readonly isExcused: boolean;
+	fail(complaint: string): void;
+	/** The client acknowledges a message of the broker. */
+	acknowledges(packet: "PUBACK" | "PUBREC", identifier: number): void;
+	/** A message of a topic that has rules leaves, with this behind its payload. */
+	ages(sent: Sent, text: string): void;
+}
 
 export class Watch {
 	/** Counts connections. */
@@ -13,6 +30,7 @@ export class Watch {
 	private up = new Splitter();
 	private down = new Splitter();
 	private hasConnected = false;
+	private isAccepted = false;
 	/** The broker still has the session, or at level 3 may have it. */
 	private kept = false;
 	/** Messages that are not acknowledged, by identifier. */
@@ -22,23 +40,41 @@ export class Watch {
 	/** Said on this connection and not acknowledged. */
 	private readonly inFlight = new Set<Sent>();
 	/** What is being heard: it certainly was once the client has taken all of it, and may not be if it closes before. */
-	private hearing: { done: () => void; undo: () => void }[] = [];
+	private hearing: { sent?: Sent; done: () => void; undo: () => void }[] = [];
 
 	constructor(
-		private readonly ledger: Ledger,
+		private readonly user: Watched,
 		private readonly window: number,
 		private readonly cleanSession: boolean,
-		private readonly level: () => number,
-		private readonly fail: (complaint: string) => void,
-		/** The client acknowledges a message of the broker. */
-		private readonly acknowledges: (packet: "PUBACK" | "PUBREC", identifier: number) => void,
 	) {}
+
+	/** Messages said on this connection wait for an acknowledgement. */
+	get isAwaiting(): boolean {
+		return this.inFlight.size > 0;
+	}
+
+	/** The power is cut: the client may have taken what it was hearing, or not. */
+	cut(): void {
+		for (const { sent, undo } of this.hearing) {
+			if (sent) sent.isUncertain = true;
+			undo();
+		}
+		this.hearing = [];
+	}
+
+	/** A new life begins: identifiers of what it does not know of are free, except where the broker may still know them. */
+	restart(): void {
+		for (const [identifier, { gone, isAcknowledged, topic }] of this.busy) {
+			const isAbandoned = topic.isStream && topic.qos === 2;
+			if (isAcknowledged || (gone && !isAbandoned)) this.busy.delete(identifier);
+		}
+	}
 
 	begin(): void {
 		this.connection++;
 		this.up = new Splitter();
 		this.down = new Splitter();
-		this.hasConnected = false;
+		this.hasConnected = this.isAccepted = false;
 		this.requests.clear();
 		this.inFlight.clear();
 		for (const { undo } of this.hearing) undo();
@@ -62,8 +98,12 @@ export class Watch {
 	private says(packet: Uint8Array, body: number): void {
 		const type = packet[0] >> 4;
 		if (this.hasConnected === (type === Type.CONNECT))
-			this.fail("CONNECT is not the first packet, or not the only one");
+			this.user.fail("CONNECT is not the first packet, or not the only one");
 		this.hasConnected = true;
+		if (type !== Type.CONNECT && !this.isAccepted) {
+			const isRepeatedQoS2 = (packet[0] & 0xfe) === 0x3c;
+			this.user.pipelining.says(type === Type.PUBLISH, isRepeatedQoS2, this.user.isFlushing);
+		}
 		if (type === Type.PUBLISH) {
 			this.publishes(packet, body);
 			return;
@@ -72,10 +112,10 @@ export class Watch {
 		switch (type) {
 			case Type.PUBACK:
 			case Type.PUBREC:
-				this.acknowledges(type === Type.PUBACK ? "PUBACK" : "PUBREC", identifier);
+				this.user.acknowledges(type === Type.PUBACK ? "PUBACK" : "PUBREC", identifier);
 				break;
 			case Type.PUBREL:
-				if (!this.busy.get(identifier)?.mayBeReceived) this.fail(`PUBREL ${identifier} without a PUBREC`);
+				if (!this.busy.get(identifier)?.mayBeReceived) this.user.fail(`PUBREL ${identifier} without a PUBREC`);
 				break;
 			case Type.SUBSCRIBE:
 			case Type.UNSUBSCRIBE:
@@ -86,34 +126,35 @@ export class Watch {
 
 	private publishes(packet: Uint8Array, body: number): void {
 		const { topic, qos, isRepeated, identifier, payload } = readPublish(packet, body);
-		const publication = this.ledger.find(topic);
+		const { user, connection } = this;
+		const publication = user.ledger.find(topic);
 		const sent = publication?.sent[numberOf(payload) - 1];
 		if (publication === undefined || sent === undefined) {
-			this.fail(`PUBLISH to '${topic}' of what nobody asked for`);
+			this.user.fail(`PUBLISH to '${topic}' of what nobody asked for`);
 			return;
 		}
-		const { connection } = this;
+		if (publication.rules) user.ages(sent, text(payload, sent.length, payload.length));
 		const name = `PUBLISH ${identifier}, message ${sent.number} of ${topic} (QoS ${qos}),`;
 		if (publication.saidLastOn === connection && sent.number <= publication.saidLast) {
 			const isTwice = sent.saidOn === connection;
-			this.fail(isTwice ? `${name} again on a live link` : `${name} behind message ${publication.saidLast}`);
+			this.user.fail(isTwice ? `${name} again on a live link` : `${name} behind message ${publication.saidLast}`);
 		}
 		publication.saidLastOn = connection;
 		publication.saidLast = sent.number;
-		if (sent.isAcknowledged) this.fail(`${name} though it is acknowledged`);
-		if (sent.isGivenUp) this.fail(`${name} though it was given up`);
-		if (sent.saidOn > 0 && !isRepeated) this.fail(`${name} again without DUP`);
-		if (isRepeated && sent.acceptedOn === connection) this.fail(`${name} has DUP though it is new`);
+		if (sent.isAcknowledged && !user.isExcused) this.user.fail(`${name} though it is acknowledged`);
+		if (sent.gone) this.user.fail(`${name} though it is ${sent.gone}`);
+		if (sent.saidOn > 0 && !isRepeated && !user.isExcused) this.user.fail(`${name} again without DUP`);
+		if (isRepeated && !sent.mayBeSent) this.user.fail(`${name} has DUP though it was never sent`);
 		if (qos > 0) {
 			if (this.requests.has(identifier)) this.mustBeFree(identifier);
 			if ((this.busy.get(identifier) ?? sent) !== sent) this.mustBeFree(identifier);
-			if (sent.saidOn > 0 && this.kept && sent.identifier !== identifier) {
-				this.fail(`${name} was ${sent.identifier} before`);
+			if (sent.saidOn > 0 && this.kept && sent.identifier !== identifier && !user.isExcused) {
+				this.user.fail(`${name} was ${sent.identifier} before`);
 			}
-			if (sent.isReceived && this.kept) this.fail(`${name} again though PUBREC has come`);
+			if (sent.isReceived && this.kept && !user.isExcused) this.user.fail(`${name} again though PUBREC has come`);
 			this.busy.set(identifier, sent);
 			this.inFlight.add(sent);
-			if (this.inFlight.size > this.window) this.fail(`${this.inFlight.size} messages are in flight`);
+			if (this.inFlight.size > this.window) this.user.fail(`${this.inFlight.size} messages are in flight`);
 		}
 		sent.saidOn = connection;
 		sent.identifier = identifier;
@@ -121,7 +162,7 @@ export class Watch {
 
 	private mustBeFree(identifier: number): void {
 		if (this.requests.has(identifier) || this.busy.has(identifier)) {
-			this.fail(`packet identifier ${identifier} is used for two things at a time`);
+			this.user.fail(`packet identifier ${identifier} is used for two things at a time`);
 		}
 	}
 
@@ -131,8 +172,13 @@ export class Watch {
 		switch (packet[0] >> 4) {
 			case Type.CONNACK:
 				if (packet[body + 1] !== 0) break;
-				this.kept = this.level() === 4 ? (packet[body] & 1) === 1 : !this.cleanSession;
-				if (!this.kept) for (const lost of this.busy.values()) lost.isReceived = lost.mayBeReceived = false;
+				this.isAccepted = true;
+				this.kept = this.user.level === 4 ? (packet[body] & 1) === 1 : !this.cleanSession;
+				if (this.kept) break;
+				for (const [identifier, lost] of this.busy) {
+					lost.isReceived = lost.mayBeReceived = false;
+					if (lost.gone) this.busy.delete(identifier);
+				}
 				break;
 			case Type.PUBREC:
 				if (sent?.topic.qos !== 2) break;
@@ -145,6 +191,7 @@ export class Watch {
 				this.busy.delete(identifier);
 				this.inFlight.delete(sent);
 				this.hearing.push({
+					sent,
 					done: () => (sent.isAcknowledged = true),
 					undo: () => this.busy.set(identifier, sent),
 				});
