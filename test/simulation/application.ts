@@ -32,6 +32,8 @@ const FILTERS = ["#", "+/#", "d0/#", "d0/+/0", "+/1/+", "d1/1/0", "d0/2/0", "pee
 export class Application {
 	/** Those that have not ended, in the order of subscribing. */
 	subscriptions: Subscribed[] = [];
+	/** The filters of all there have been. */
+	readonly filters = new Set<string>();
 	/** How often a callback threw. */
 	thrown = 0;
 	private readonly channels: Channel[] = [];
@@ -237,6 +239,7 @@ export class Application {
 		const made = Array.from({ length: count }, () => {
 			const filter = random.chance(0.1) ? random.pick(PEER_TOPICS) : random.pick(FILTERS);
 			const qos = random.below(this.highest + 1) as 0 | 1 | 2;
+			this.filters.add(filter);
 			const known: Subscribed = { filter, qos, since: world.time.now, isLive: true, handle: undefined };
 			return known;
 		});

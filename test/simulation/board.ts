@@ -18,7 +18,6 @@ import { Connection } from "./network.js";
 import type { DeviceOptions } from "./options.js";
 import { Pace } from "./pace.js";
 import { Splitter, text, words } from "./packets.js";
-import { StoreFailure } from "./store.js";
 import type { World } from "./world.js";
 
 /** Milliseconds by which something may be late: looks are this far apart. */
@@ -92,6 +91,9 @@ export class Board implements LinkUser {
 	private isAccepted = false;
 	private wasSending = false;
 	private deliveredAtOpen = 0;
+	/** What its outbox held when the last connection ended; when the application started it last. */
+	private leftAtEnd = 0;
+	private startedAt = -1;
 	private flushing: Flushing | undefined;
 	private wasIdle = false;
 	/** The clock: what it is ahead of the virtual time, how often it has wrapped, when it was set last. */
@@ -100,8 +102,10 @@ export class Board implements LinkUser {
 	private jumpedAt = Number.NEGATIVE_INFINITY;
 	/** Since when the bytes that leave may have stood in the output. */
 	private putSince = 0;
-	private storeFailures = 0;
-	private readonly failuresBefore: number;
+	/** Of the store, before this life began in earnest. */
+	private failuresBefore = 0;
+	/** Topics with rules are declared. */
+	private hasRules = false;
 
 	constructor(
 		readonly device: Device,
@@ -118,7 +122,6 @@ export class Board implements LinkUser {
 		this.ledger = ledger;
 		this.ahead = life.clock;
 		this.wraps = Math.floor((world.time.now + this.ahead) / 2 ** 32);
-		this.failuresBefore = flash?.failures ?? 0;
 		const patience = 1000 * 0.4 * (keepAlive > 0 ? keepAlive : timeout);
 		this.pace = new Pace(world, clientId, 1000 * retryBase, 1000 * retryCap, patience, level === "fallback");
 		this.link = new SimulatedLink(world, this, options.chunk);
@@ -149,12 +152,14 @@ export class Board implements LinkUser {
 		};
 		this.client = new library.Client(settings);
 		if (this.isDead) return;
+		this.failuresBefore = flash?.failures ?? 0;
 		if (life.isFirst) {
 			insides(this.client).identifier = options.age;
 			if (this.journal?.restored) this.fail(`restored ${this.journal.restored} messages from a store that held none`);
 		} else if (this.journal?.restored !== insides(this.client).left) this.fail("journal.restored is wrong");
 		this.application = new Application(this, held, life.isFirst);
 		this.declared = new Set(this.application.declared);
+		this.hasRules = this.application.declared.some(({ rules }) => rules !== undefined);
 	}
 
 	fail(complaint: string): void {
@@ -205,6 +210,7 @@ export class Board implements LinkUser {
 		this.ahead += by;
 		this.wraps = Math.floor((world.time.now + this.ahead) / 2 ** 32);
 		this.jumpedAt = world.time.now;
+		this.pace.isAstray = true;
 		if (this.flushing) this.flushing.mayEnd = true;
 	}
 
@@ -220,6 +226,7 @@ export class Board implements LinkUser {
 		if (this.client.status.state !== State.STOPPED) return;
 		this.world.trace(this.name, "start()");
 		this.pace.started();
+		this.startedAt = this.world.time.now;
 		this.client.start();
 	}
 
@@ -246,9 +253,13 @@ export class Board implements LinkUser {
 			mayEnd: false,
 		};
 		const isExpected = this.flushing === undefined;
-		if (client.status.state === State.STOPPED) this.pace.started();
+		const { state, reason } = client.status;
+		if (state === State.STOPPED) this.pace.started();
 		if (isExpected) this.flushing = flushing;
-		const begins = client.flush(budget, (delivered, left) => this.flushed(flushing, delivered, left, done));
+		let begins = false;
+		this.pace.hint(isExpected && state === State.WAITING ? reason : undefined, () => {
+			begins = client.flush(budget, (delivered, left) => this.flushed(flushing, delivered, left, done));
+		});
 		world.trace(name, `flush(${budget}): ${begins}`);
 		if (begins !== isExpected) this.fail(`flush says ${begins}`);
 	}
@@ -262,12 +273,13 @@ export class Board implements LinkUser {
 		this.flushing = undefined;
 		const { deadline, before, mayEnd } = flushing;
 		const { status } = client;
-		if (status.state !== State.STOPPED) this.fail(`flush is done in state ${status.state}`);
+		if (status.state !== State.STOPPED && this.startedAt < now) this.fail(`flush is done in state ${status.state}`);
 		if (delivered !== status.delivered - before) this.fail(`flush says ${delivered} messages were delivered`);
 		if (left !== insides(client).left) this.fail(`flush says ${left} messages are left`);
 		const late = now - Math.max(deadline, this.wokenAt);
 		if (late > LATE) this.fail(`flush is done ${late.toFixed()} ms after its budget`);
-		if (left > 0 && now < deadline - LATE && !mayEnd && now + pace.wait < deadline - LATE) {
+		const isHopeless = pace.attemptAt >= deadline - LATE || this.jumpedAt >= pace.setAt;
+		if (this.leftAtEnd > 0 && now < deadline - LATE && !mayEnd && !isHopeless) {
 			this.fail(`flush gives up ${(deadline - now).toFixed()} ms before its budget is over`);
 		}
 		done();
@@ -277,17 +289,22 @@ export class Board implements LinkUser {
 	publish(message: Sent, act: () => boolean): boolean {
 		const { drops, device } = this;
 		const { topic } = message;
-		const failures = this.storeFailures;
-		const forecast = topic.rules ? drops.forecast(topic, message.length) : undefined;
-		const unsure = topic.rules ? [message, ...drops.recent] : [message];
-		for (const one of unsure) one.isUncertain = true;
+		const failures = this.journal?.failures ?? 0;
+		const size = topic.isStream ? 0 : message.length;
+		const forecast = this.hasRules ? drops.forecast(topic, size) : undefined;
+		const dropped = this.hasRules ? drops.recent : [];
+		for (const one of dropped) one.isUncertain = true;
+		message.isUncertain = true;
 		const isTaken = act();
 		if (this.isDead) return false;
-		for (const one of unsure) one.isUncertain = false;
-		if (forecast !== undefined && isTaken !== forecast && (isTaken || topic.qos === 0 || !device.flash)) {
-			this.fail(`publish to ${topic.name} says ${isTaken}`);
-		}
-		if (!isTaken && this.storeFailures > failures) {
+		message.isUncertain = false;
+		// Where the journal has no room, or fails, it may still hold what went from the outbox.
+		const isKept = topic.qos > 0 && !topic.isStream && device.flash !== undefined;
+		for (const one of dropped) one.isUncertain = !isTaken && isKept;
+		// At QoS 0 a message may go straight into the output.
+		const isRight = forecast === undefined || isTaken === forecast || (isTaken ? topic.qos === 0 : isKept);
+		if (!isRight) this.fail(`publish to ${topic.name} says ${isTaken}`);
+		if (!isTaken && (this.journal?.failures ?? 0) > failures) {
 			// A part of it, or all, may stand in the store.
 			message.gone = "refused";
 			message.isUncertain = true;
@@ -472,6 +489,8 @@ export class Board implements LinkUser {
 			pipelining.learn();
 		}
 		this.isOpen = this.isAccepted = this.wasSending = false;
+		this.leftAtEnd = insides(this.client).left;
+		if (reason === STOPPED) this.pace.stopped();
 		if (reason === SOURCE_FAILED) this.world.faults["source failed"]++;
 		if (reason > SOURCE_FAILED && !run.isHostile) this.fail(`found the broker at fault: ${describe(reason)}`);
 		if (status.reason !== reason) this.fail(`status.reason is ${status.reason}, and onDisconnect was told ${reason}`);
@@ -480,8 +499,7 @@ export class Board implements LinkUser {
 
 	private caught(error: unknown): void {
 		if (this.isDead) return;
-		if (error instanceof StoreFailure) this.storeFailures++;
-		else if (!(error instanceof Deliberate)) this.fail(`threw ${(error as Error)?.stack ?? error}`);
+		if (!(error instanceof Deliberate)) this.fail(`threw ${(error as Error)?.stack ?? error}`);
 	}
 
 	/** The client says PUBACK or PUBREC. */
@@ -577,12 +595,10 @@ export class Board implements LinkUser {
 		this.must(outbox.peak, Math.min(outbox.size, Math.max(outbox.peak, outbox.used)), "outbox.peak");
 		this.must(accepted, this.accepted, "accepted");
 		this.must(rejected + oversized, this.refused, "rejected + oversized");
-		this.must(failures, application.thrown + this.storeFailures, "failures");
-		this.must(
-			(device.flash?.failures ?? 0) - this.failuresBefore,
-			this.storeFailures,
-			"calls of onError for the store",
-		);
+		this.must(failures, application.thrown, "failures");
+		if (this.journal && device.flash) {
+			this.must(this.journal.failures, device.flash.failures - this.failuresBefore, "journal.failures");
+		}
 		this.must(connections, this.connects, "connections");
 		this.must(endings, this.endings, "the sum of endings");
 		this.must(received, this.handed - this.interrupted, "received");

@@ -92,25 +92,30 @@ export class Publication {
 
 	/**
 	 * It has reached the broker, whose session for this client is the so-manieth. Returns what is wrong with that.
-	 * `mayRepeat`: the store has lost what the client knew.
+	 * `mayRepeat`: the store has lost what the client knew. `isOrderly`: what comes first must come in order.
 	 */
-	arrived(payload: Uint8Array, qos: number, session: number, mayRepeat: boolean): string | undefined {
+	arrived(
+		payload: Uint8Array,
+		qos: number,
+		session: number,
+		mayRepeat: boolean,
+		isOrderly: boolean,
+	): string | undefined {
 		const sent = this.sent[numberOf(payload) - 1];
 		if (sent === undefined) return `the broker got '${Buffer.from(payload)}', which nobody published`;
 		const name = nameOf(sent);
 		if (qos !== this.qos) return `${name} came at QoS ${qos}`;
-		const isWhole = this.rules?.age ? payload.length >= sent.length : payload.length === sent.length;
-		if (!isWhole) return `${name} came with ${payload.length} bytes, not ${sent.length}`;
-		for (let at = 0; at < sent.length; at++) {
+		if (payload.length !== sent.length) return `${name} came with ${payload.length} bytes, not ${sent.length}`;
+		for (let at = 0; at < payload.length; at++) {
 			if (payload[at] !== byteAt(sent.number, this.salt, at)) return `${name} came damaged at byte ${at}`;
 		}
 		sent.arrivals++;
 		if (sent.arrivals === 1) {
-			for (let number = this.first + 1; number < sent.number && qos > 0; number++) {
+			for (let number = this.first + 1; number < sent.number && qos > 0 && isOrderly; number++) {
 				if (!this.sent[number - 1].gone) return `${name} came before message ${number}`;
 			}
-			if (sent.number < this.first) return `${name} came after message ${this.first}`;
-			this.first = sent.number;
+			if (sent.number < this.first && isOrderly) return `${name} came after message ${this.first}`;
+			this.first = Math.max(this.first, sent.number);
 		} else if (qos === 0) return `${name} came twice`;
 		else if (qos === 2 && sent.session === session && !mayRepeat) return `${name} came twice in one session`;
 		sent.session = session;

@@ -10,8 +10,11 @@ const REFUSALS = 5;
 export class Pace {
 	/** The last number that the client has drawn. */
 	drawn = 0;
-	/** The wait that was drawn last. */
-	wait = 0;
+	/** When the last wait began, and when it is to end. */
+	setAt = 0;
+	attemptAt = 0;
+	/** The clock was set: how long the client has waited may be wrong. */
+	isAstray = false;
 	/** The last wait of the jitter, or `base` if the client may start from there. */
 	private last: number;
 	private connectedAt = Number.POSITIVE_INFINITY;
@@ -38,6 +41,11 @@ export class Pace {
 		this.last = this.base;
 	}
 
+	stopped(): void {
+		if (this.world.time.now - this.connectedAt >= this.patience) this.wasHinted = false;
+		this.connectedAt = Number.POSITIVE_INFINITY;
+	}
+
 	connected(): void {
 		this.connectedAt = this.world.time.now;
 	}
@@ -54,11 +62,13 @@ export class Pace {
 	/** The client waits, after a connection that ended for this reason. */
 	waits(milliseconds: number, reason: number): void {
 		const { world, who, base, cap, drawn } = this;
+		this.attemptAt = world.time.now + milliseconds;
 		if (this.isHinting) {
 			this.hurries(milliseconds, reason);
 			return;
 		}
-		this.wait = milliseconds;
+		this.setAt = world.time.now;
+		this.isAstray = false;
 		this.isHurried = false;
 		const upFor = world.time.now - this.connectedAt;
 		this.connectedAt = Number.POSITIVE_INFINITY;
@@ -86,7 +96,8 @@ export class Pace {
 			world.fail(who, `waits ${milliseconds.toFixed()} ms after a hint, ${complaint}`);
 		if (reason <= REFUSALS) says("though the broker has refused it");
 		if (this.isHurried) says("the second one in one wait");
-		if (this.wasHinted && milliseconds < base - 1e-6) says("the second one before the link was up for a while");
+		const isEarly = this.attemptAt < this.setAt + base - 2;
+		if (this.wasHinted && isEarly && !this.isAstray) says("the second one before the link was up for a while");
 		if (!this.wasEverHinted && milliseconds > 0) says("the first one");
 		this.isHurried = this.wasHinted = this.wasEverHinted = true;
 	}

@@ -72,6 +72,16 @@ export function readPublish(packet: Uint8Array, body: number): Publish {
 	};
 }
 
+/** A packet whose body, less than 16,384 bytes, begins at `body`, without its last `count` bytes. */
+export function withoutEnd(packet: Uint8Array, body: number, count: number): Uint8Array {
+	const length = packet.length - body - count;
+	const head = length < 128 ? [packet[0], length] : [packet[0], (length & 127) | 128, length >> 7];
+	const shorter = new Uint8Array(head.length + length);
+	shorter.set(head);
+	shorter.set(packet.subarray(body, body + length), head.length);
+	return shorter;
+}
+
 /** Names here are ASCII. */
 export function text(bytes: Uint8Array, at: number, end: number): string {
 	let read = "";

@@ -15,6 +15,9 @@ export interface Customer {
 	readonly isConfused: boolean;
 	/** The last of the broker's sessions of which it was told that it is new. */
 	readonly knownSession: number;
+	/** The payloads of some of its topics have the age behind them; a packet without that. */
+	readonly hasAges: boolean;
+	plain(packet: Uint8Array): Uint8Array;
 	/** A message of it has reached the broker. */
 	arrived(topic: string, payload: Uint8Array, qos: number, session: number): void;
 }
@@ -109,7 +112,11 @@ export class Server {
 		if (connection.fate.server === "strict") {
 			const inner = this.broker.connect(this.world.time.now);
 			const line = new Line(this, connection, inner);
-			connection.server = this.gate === undefined ? line : new Gate(this.world, line, this.gate);
+			const customer = this.accounts.get(connection.name)?.customer;
+			connection.server = line;
+			if (customer && (this.gate !== undefined || customer.hasAges)) {
+				connection.server = new Gate(this.world, line, this.gate, (packet) => customer.plain(packet));
+			}
 			this.lines.set(inner, line);
 			this.byConnection.set(connection, line);
 			this.watchDeadline();

@@ -53,8 +53,8 @@ export class Watch {
 		return this.inFlight.size > 0;
 	}
 
-	/** The power is cut: the client may have taken what it was hearing, or not. */
-	cut(): void {
+	/** The connection, or the board, is at its end: the client may have taken what it was hearing, or not. */
+	end(): void {
 		for (const { sent, undo } of this.hearing) {
 			if (sent) sent.isUncertain = true;
 			undo();
@@ -77,8 +77,7 @@ export class Watch {
 		this.hasConnected = this.isAccepted = false;
 		this.requests.clear();
 		this.inFlight.clear();
-		for (const { undo } of this.hearing) undo();
-		this.hearing = [];
+		this.end();
 	}
 
 	said(bytes: Uint8Array): void {

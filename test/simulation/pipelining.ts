@@ -1,0 +1,72 @@
+/**
+ * What may leave in front of CONNACK, and whether the client notices a broker that does not take it: an attempt that was
+ * lost there is followed by one that waits, and if that is accepted all wait, until one that did is lost there, too.
+ */
+import type { World } from "./world.js";
+
+/** PUBLISH packets in front of CONNACK. */
+const MOST = 40;
+
+export class Pipelining {
+	/** This attempt may send in front of CONNACK. */
+	isEarly = false;
+	/** The attempt before might, and was lost there. */
+	private isDoubtful = false;
+	/** The broker is known not to take it. */
+	private isKnown = false;
+	private published = 0;
+
+	constructor(
+		private readonly world: World,
+		private readonly who: string,
+	) {}
+
+	begin(): void {
+		this.published = 0;
+		this.isEarly = false;
+	}
+
+	/** The link is open. */
+	opened(isFlushing: boolean, isEarly: boolean): void {
+		this.isEarly = isEarly;
+		if (!isEarly) return;
+		const { world, who } = this;
+		if (!isFlushing) world.fail(who, "sends in front of CONNACK without a flush");
+		if (this.isDoubtful) world.fail(who, "pipelines again right after a pipelined attempt was lost");
+		if (this.isKnown) world.fail(who, "pipelines though the broker is known not to take it");
+	}
+
+	/** A packet leaves in front of CONNACK: PUBLISH, or another one. */
+	says(isPublish: boolean, isRepeatedQoS2: boolean, isFlushing: boolean): void {
+		const { world, who } = this;
+		if (!isPublish || !isFlushing) world.fail(who, "says something in front of CONNACK");
+		if (isRepeatedQoS2) world.fail(who, "sends PUBLISH at QoS 2 again in front of CONNACK");
+		if (++this.published > MOST) world.fail(who, `sends ${this.published} PUBLISHes in front of CONNACK`);
+		world.faults["sent before CONNACK"]++;
+	}
+
+	accepted(isFlushing: boolean): void {
+		if (!isFlushing) return;
+		if (this.isDoubtful && !this.isEarly) this.learn();
+		this.isDoubtful = false;
+	}
+
+	/** The attempt ended in front of CONNACK, and neither by `stop` nor by a refusal. */
+	lost(isFlushing: boolean): void {
+		if (!isFlushing) return;
+		this.isDoubtful = this.isEarly;
+		if (!this.isEarly) this.isKnown = false;
+	}
+
+	/** It is told from something else that the broker takes nothing in front of CONNACK. */
+	learn(): void {
+		this.isKnown = true;
+		this.world.faults["refuses pipelining, noticed"]++;
+	}
+
+	/** A new life: a suspicion is forgotten, and all where the store has failed. */
+	forget(all: boolean): void {
+		this.isDoubtful = false;
+		if (all) this.isKnown = false;
+	}
+}
