@@ -5,6 +5,9 @@
 import type { Seen } from "../support/peers.js";
 import type { Random } from "../support/random.js";
 
+/** The name of what is sent to a board last. */
+export const LAST = "2:in:last";
+
 /** The whole payload: mostly short, now and then longer than the client's output. */
 export function payloadOf(name: string): string {
 	let hash = 7;

@@ -1,33 +1,31 @@
 /**
- * A board that publishes and receives until it is killed: `power-cut-board.ts {"port": 1883, ...}`. It writes the name of each
- * message that `publish` said true for to a file, at once, and those that were handed to it to another one. All that it has
- * from the life before is the file of its store.
+ * A board that publishes and receives until it is killed: `power-cut-board.ts {"port": 1883, ...}`. What it is to be judged by it
+ * writes to files, at once. All that it has from the life before is the file of its store.
  */
 import { openSync, writeSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { FileStore, TcpLink } from "../../hosts/node/index.js";
 import { Client, ExactlyOnce, Journal } from "../../src/client.js";
 import { Random } from "../support/random.js";
-import { nameOf, payloadOf } from "./names.js";
+import { LAST, nameOf, payloadOf } from "./names.js";
 
 export interface Life {
 	port: number;
-	/** The file of the store, and those for the names of what it published and received. */
-	store: string;
-	accepted: string;
-	handed: string;
+	/** The folder of the store and of what it writes down. */
+	path: string;
+	/** It subscribes. */
+	receives: boolean;
 	/** Counts the lives of the board; its names begin with it, behind the QoS. */
 	life: number;
 	seed: number;
 	/** At this call of the store, of those that change it, it kills itself; 0: at none. */
 	fatal: number;
-	/** It publishes nothing new but one message at the end, and ends once all is acknowledged and the name LAST has come. */
+	/** It publishes nothing new but one message, and ends once all is acknowledged and LAST has come. */
 	isLast: boolean;
 }
 
-export const LAST = "2:in:last";
-
-const { port, store, accepted, handed, life, seed, fatal, isLast } = JSON.parse(process.argv[2]) as Life;
+const { port, path, receives, life, seed, fatal, isLast } = JSON.parse(process.argv[2]) as Life;
 const random = new Random(seed);
 
 /** Mosquitto before 2.0.13 may send all that waits for the board at once. */
@@ -59,9 +57,29 @@ class Failing extends FileStore {
 	}
 }
 
-const journal = new Journal(new Failing({ path: store, pages: PAGES, pageSize: PAGE_SIZE, sync: false }));
+/** Adds lines to a file, each there before the call returns. */
+function book(name: string): (line: string) => void {
+	const file = openSync(join(path, name), "a");
+	return (line) => writeSync(file, `${line}\n`);
+}
+
+const [accepted, handed, repeats] = ["accepted", "handed", "repeats"].map(book);
+
+/** Writes down what may come twice before it leaves. */
+class Counting extends TcpLink {
+	private told = 0;
+
+	override send(length: number): void {
+		const { mayRepeat } = client.status;
+		if (this.told !== mayRepeat) repeats(`${life} ${mayRepeat}`);
+		this.told = mayRepeat;
+		super.send(length);
+	}
+}
+
+const journal = new Journal(new Failing({ path: join(path, "store"), pages: PAGES, pageSize: PAGE_SIZE, sync: false }));
 const client = new Client({
-	link: new TcpLink({ host: "127.0.0.1", port }),
+	link: new Counting({ host: "127.0.0.1", port }),
 	clientId: "board",
 	cleanSession: false,
 	exactlyOnce: new ExactlyOnce(PLACES),
@@ -71,23 +89,24 @@ const client = new Client({
 	onError: (error) => console.log("Error in a callback:", error),
 });
 const topics = { 1: client.topic("out/1", { qos: 1 }), 2: client.topic("out/2", { qos: 2 }) };
-const books = { accepted: openSync(accepted, "a"), handed: openSync(handed, "a") };
-let count = 0;
 let payload = "";
-let name = "";
-client.subscribe("in/2", 2, (message) => {
-	if (message.offset === 0) payload = "";
-	payload += Buffer.from(message.payload).toString("latin1");
-	if (message.remaining !== 0) return;
-	name = nameOf(payload);
-	if (payload !== payloadOf(name)) console.log(`Error: this has come: ${payload}`);
-	writeSync(books.handed, `${life} ${name}\n`);
-});
+let name = receives ? "" : LAST;
+if (receives) {
+	client.subscribe("in/2", 2, (message) => {
+		if (message.offset === 0) payload = "";
+		payload += Buffer.from(message.payload).toString("latin1");
+		if (message.remaining !== 0) return;
+		name = nameOf(payload);
+		if (payload !== payloadOf(name)) console.log(`Error: this has come: ${payload}`);
+		handed(`${life} ${name}`);
+	});
+}
 
+let count = 0;
 function publish(qos: 1 | 2): boolean {
 	const name = `${qos}:${life}:${count}`;
 	if (!topics[qos].publish(Buffer.from(payloadOf(name)))) return false;
-	writeSync(books.accepted, `${name}\n`);
+	accepted(name);
 	count++;
 	return true;
 }

@@ -1,59 +1,14 @@
-/**
- * A TcpLink that keeps a book of what became of each message (names.ts) that its client publishes: what was sent, and what
- * the broker answered. It sees all that may have reached the broker, and nothing that the broker has not said.
- */
-import { type Packet, type Parser, parser } from "mqtt-packet";
+/** A TcpLink with a ledger of what its client sends and receives. */
+import { type Parser, parser } from "mqtt-packet";
 import { TcpLink } from "../../hosts/node/index.js";
 import type { LinkOwner } from "../../src/host.js";
-import { nameOf } from "./names.js";
-
-interface Fate {
-	/** Whether PUBLISH was sent with DUP. */
-	again: boolean;
-	/** How many copies of it the broker may have passed on, if it does as section 4.3 says. */
-	copies: number;
-	/** The session in which PUBLISH was sent last, in which PUBREC came, in which PUBREL was sent; 0 if in none. */
-	published: number;
-	received: number;
-	released: number;
-	/** The connection on which PUBLISH was sent last. */
-	connection: number;
-	/** The broker has taken it over for good: PUBACK, or the four packets of QoS 2 within one session. */
-	arrived: boolean;
-}
+import { Ledger } from "./ledger.js";
 
 export class Witness extends TcpLink {
-	/** PUBLISH packets with DUP. */
-	resent = 0;
-	/** The names of those that were sent again on the same connection, which no client may. */
-	readonly hasty: string[] = [];
-	private readonly fates = new Map<string, Fate>();
-	private readonly names = new Map<number, string>();
-	/** Counts the broker's sessions for this client, and the connections. */
-	private session = 0;
-	private connection = 0;
+	readonly ledger = new Ledger();
 	private ours!: Parser;
 	private theirs!: Parser;
 	private begin = 0;
-
-	get arrived(): string[] {
-		return this.named(({ arrived }) => arrived);
-	}
-
-	get again(): string[] {
-		return this.named(({ again }) => again);
-	}
-
-	/** How many copies of messages of this QoS may have been passed on that are one too many. */
-	repeats(qos: 1 | 2): number {
-		let count = 0;
-		for (const [name, { copies }] of this.fates) if (name.startsWith(`${qos}`)) count += copies - 1;
-		return count;
-	}
-
-	private named(holds: (fate: Fate) => boolean): string[] {
-		return [...this.fates].filter(([, fate]) => holds(fate)).map(([name]) => name);
-	}
 
 	override attach(owner: LinkOwner, outbox: number, output: number, inbox: number): void {
 		const watched: LinkOwner = {
@@ -69,56 +24,15 @@ export class Witness extends TcpLink {
 	}
 
 	override open(): void {
-		this.connection++;
 		this.ours = parser();
 		this.theirs = parser();
-		this.ours.on("packet", (packet) => this.isSent(packet));
-		this.theirs.on("packet", (packet) => this.isReceived(packet));
+		this.ours.on("packet", (packet) => this.ledger.sent(packet));
+		this.theirs.on("packet", (packet) => this.ledger.received(packet));
 		super.open();
 	}
 
 	override send(length: number): void {
 		this.ours.parse(Buffer.from(this.outgoing.slice(this.begin, this.begin + length)));
 		super.send(length);
-	}
-
-	private isSent(packet: Packet): void {
-		if (packet.cmd === "pubrel") {
-			const fate = this.fates.get(this.names.get(packet.messageId ?? 0) ?? "");
-			if (fate) fate.released = this.session;
-		}
-		if (packet.cmd !== "publish" || packet.qos === 0) return;
-		const name = nameOf(packet.payload.toString());
-		const fate = this.fates.get(name) ?? {
-			again: false,
-			copies: 0,
-			published: 0,
-			received: 0,
-			released: 0,
-			connection: 0,
-			arrived: false,
-		};
-		this.fates.set(name, fate);
-		this.names.set(packet.messageId ?? 0, name);
-		if (packet.dup) {
-			this.resent++;
-			fate.again = true;
-		}
-		if (fate.connection === this.connection) this.hasty.push(name);
-		fate.connection = this.connection;
-		// At QoS 2 a session knows what it has, until PUBREL.
-		const isKnown = packet.qos === 2 && fate.published === this.session && fate.released !== this.session;
-		if (!isKnown) fate.copies++;
-		fate.published = this.session;
-	}
-
-	private isReceived(packet: Packet): void {
-		if (packet.cmd === "connack" && packet.returnCode === 0 && !packet.sessionPresent) this.session++;
-		const fate = this.fates.get(this.names.get(packet.messageId ?? 0) ?? "");
-		if (!fate) return;
-		const { session } = this;
-		if (packet.cmd === "puback" && fate.published === session) fate.arrived = true;
-		if (packet.cmd === "pubrec" && fate.published === session) fate.received = session;
-		if (packet.cmd === "pubcomp" && fate.received === session && fate.released === session) fate.arrived = true;
 	}
 }
