@@ -240,11 +240,7 @@ const SCRIPT: Step[] = [
 	...publishes(2, "l6", "l7", "l8", "l9"),
 	...publishes(1, "b3"),
 	tell("x4", "x5"),
-	start,
-	serveAndLose(3),
-	start,
-	tell("x6"),
-	serveAndLose(5),
+	...[0, 1, 2, 3, 4, 5].flatMap((packets) => [start, tell(`y${packets}`), serveAndLose(packets)]),
 	start,
 	serve(4),
 ];
