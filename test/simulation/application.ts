@@ -158,7 +158,7 @@ export class Application {
 		const { board } = this;
 		const { world, options } = board;
 		const { random } = world;
-		if (this.channels.length === 0) return;
+		if (this.channels.length === 0 || board.isDead) return;
 		const { publication, topic, stream } = random.pick(this.channels);
 		if (stream) {
 			this.publishStream(stream, publication);
@@ -234,7 +234,7 @@ export class Application {
 		const { board } = this;
 		const { world, name, client } = board;
 		const { random } = world;
-		if (this.subscriptions.length > 5) return;
+		if (this.subscriptions.length > 5 || board.isDead) return;
 		const count = random.pick([1, 1, 2, 3]);
 		const made = Array.from({ length: count }, () => {
 			const filter = random.chance(0.1) ? random.pick(PEER_TOPICS) : random.pick(FILTERS);

@@ -102,8 +102,8 @@ export class Board implements LinkUser {
 	private jumpedAt = Number.NEGATIVE_INFINITY;
 	/** Since when the bytes that leave may have stood in the output. */
 	private putSince = 0;
-	/** Of the store, before this life began in earnest. */
-	private failuresBefore = 0;
+	/** Of the store, before this life. */
+	private readonly failuresBefore: number;
 	/** Topics with rules are declared. */
 	private hasRules = false;
 
@@ -124,6 +124,7 @@ export class Board implements LinkUser {
 		this.wraps = Math.floor((world.time.now + this.ahead) / 2 ** 32);
 		const patience = 1000 * 0.4 * (keepAlive > 0 ? keepAlive : timeout);
 		this.pace = new Pace(world, clientId, 1000 * retryBase, 1000 * retryCap, patience, level === "fallback");
+		this.failuresBefore = flash?.failures ?? 0;
 		this.link = new SimulatedLink(world, this, options.chunk);
 		this.journal = flash && new library.Journal(flash, life.asleep);
 		const held = deferral > 0 ? new library.Deferral(deferral) : undefined;
@@ -152,7 +153,6 @@ export class Board implements LinkUser {
 		};
 		this.client = new library.Client(settings);
 		if (this.isDead) return;
-		this.failuresBefore = flash?.failures ?? 0;
 		if (life.isFirst) {
 			insides(this.client).identifier = options.age;
 			if (this.journal?.restored) this.fail(`restored ${this.journal.restored} messages from a store that held none`);
@@ -223,7 +223,7 @@ export class Board implements LinkUser {
 	// What the application asks for
 
 	start(): void {
-		if (this.client.status.state !== State.STOPPED) return;
+		if (this.isDead || this.client.status.state !== State.STOPPED) return;
 		this.world.trace(this.name, "start()");
 		this.pace.started();
 		this.startedAt = this.world.time.now;
@@ -231,6 +231,7 @@ export class Board implements LinkUser {
 	}
 
 	stop(): void {
+		if (this.isDead) return;
 		this.world.trace(this.name, "stop()");
 		if (this.flushing) this.flushing.mayEnd = true;
 		this.client.stop();
@@ -238,6 +239,7 @@ export class Board implements LinkUser {
 
 	/** The network is said to be back. */
 	retry(): void {
+		if (this.isDead) return;
 		const { client, world, name } = this;
 		const { state, reason } = client.status;
 		world.fault("hint", name);
@@ -246,6 +248,7 @@ export class Board implements LinkUser {
 
 	/** Publishes all that waits within `budget` seconds, and calls `done`. */
 	flush(budget: number, done: () => void): void {
+		if (this.isDead) return;
 		const { client, world, name } = this;
 		const flushing = {
 			deadline: world.time.now + 1000 * budget,

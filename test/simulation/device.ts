@@ -209,7 +209,7 @@ export class Device implements Customer {
 
 	/** Compares what the new life has found in its store with what the lives before have promised. */
 	private reconcile(board: Board, asleep: number): void {
-		const { ledger, flash, world } = this;
+		const { ledger, flash, world, watch } = this;
 		const restored: Sent[] = [];
 		for (const { topic, number } of board.records()) {
 			const message = ledger.find(topic)?.sent[number - 1];
@@ -224,6 +224,7 @@ export class Device implements Customer {
 			if (isKnown && !message.isUncertain && !flash?.failures) {
 				this.fail(`restored ${nameOf(message)}, which is ${message.gone ?? "acknowledged"}`);
 			}
+			if (message.isAcknowledged) watch.comesBack(message);
 			message.gone = undefined;
 			message.isAcknowledged = false;
 		};

@@ -53,8 +53,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "releases on PUBREC",
 		file: "session/exactly-once.ts",
-		from: "outbox.bytes[at + Offset.STATE] = RecordState.RECEIVED;\n\t\t\t\treturn",
-		to: "outbox.acknowledge(identifier, state); session.delivered++;\n\t\t\t\treturn",
+		from: "outbox.bytes[at + Offset.STATE] = RecordState.RECEIVED;\n\t\t\t\tif (journal",
+		to: "outbox.acknowledge(identifier, state); session.delivered++;\n\t\t\t\tif (journal",
 	},
 	{
 		name: "uses an identifier that is in flight",
@@ -89,8 +89,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "believes in PUBREC of a session that is gone",
 		file: "session/exactly-once.ts",
-		from: "RecordState.RECEIVED && !kept",
-		to: "RecordState.RECEIVED && false",
+		from: "!kept && this.lose(outbox)",
+		to: "false",
 	},
 	{
 		name: "waits for CONNACK without end",
@@ -167,8 +167,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "does not wait longer after a refusal",
 		file: "session/session.ts",
-		from: "if (refused) {",
-		to: "if (false) {",
+		from: "let refused = reason <= Reason.NOT_AUTHORIZED;",
+		to: "let refused = false;",
 	},
 	{
 		name: "does not send PUBREL again",
@@ -181,5 +181,165 @@ export const MUTANTS: readonly Mutant[] = [
 		file: "session/deferral.ts",
 		from: "if (!holding && count === 0)",
 		to: "if (!holding)",
+	},
+	{
+		name: "takes what stands in the journal without a look at the check",
+		file: "session/journal.ts",
+		from: "return scratch[count - 2] === check >> 8 && scratch[count - 1] === (check & 127);",
+		to: "return check >= 0;",
+	},
+	{
+		name: "begins a bank with its header",
+		file: "session/journal.ts",
+		from: `			this.snapshot(true);
+			const end = this.at;
+			writeWord(words, 0, MAGIC);
+			writeWord(words, 4, this.serial);
+			this.at = 0;
+			this.append(Kind.BANK, VERSION, 0, words, 0, 8);
+			this.at = end;`,
+		to: `			writeWord(words, 0, MAGIC);
+			writeWord(words, 4, this.serial);
+			this.at = 0;
+			this.append(Kind.BANK, VERSION, 0, words, 0, 8);
+			this.snapshot(true);`,
+	},
+	{
+		name: "does not note PUBREC",
+		file: "session/exactly-once.ts",
+		from: "if (journal && state !== RecordState.RECEIVED) journal.note(Kind.RECEIVED, identifier);",
+		to: "",
+	},
+	{
+		name: "does not note that a message is done with",
+		file: "session/session.ts",
+		from: "if (this.journal) this.journal.note(Kind.RELEASED, identifier);",
+		to: "",
+	},
+	{
+		name: "does not note what it has handed over at QoS 2",
+		file: "session/exactly-once.ts",
+		from: "if (journal) journal.note(Kind.TAKEN, identifier);",
+		to: "",
+	},
+	{
+		name: "does not note that messages are being sent",
+		file: "session/journal.ts",
+		from: "if (this.unsent) this.note(Kind.SENDING, 0);",
+		to: "",
+	},
+	{
+		name: "takes a message that the store has not",
+		file: "session/journal.ts",
+		from: "this.failed(error);\n\t\t\treturn false;",
+		to: "this.failed(error);\n\t\t\treturn true;",
+	},
+	{
+		name: "begins with identifier 1 after a reset",
+		file: "session/journal.ts",
+		from: "this.replay();",
+		to: "this.replay(); session.identifier = 0;",
+	},
+	{
+		name: "goes on with the times of the clock before a reset",
+		file: "session/journal.ts",
+		from: "this.shift(readWord(words, 0));",
+		to: "",
+	},
+	{
+		name: "does not know that a clock wraps",
+		file: "session/rules.ts",
+		from: "const age = (link.clock.time() - readWord(outbox.bytes, outbox.next(at) - 4)) | 0;",
+		to: "const age = link.clock.time() - readWord(outbox.bytes, outbox.next(at) - 4);",
+	},
+	{
+		name: "takes a clock that was set back for one that wraps",
+		file: "session/rules.ts",
+		from: "return age < 0 ? 0 : age;",
+		to: "return age >>> 0;",
+	},
+	{
+		name: "tells the age of the moment of publishing",
+		file: "session/rules.ts",
+		from: "if (age) age.write(ageOf(session, at));",
+		to: "if (age) age.write(0);",
+	},
+	{
+		name: "drops messages that were sent",
+		file: "session/rules.ts",
+		from: "if (bytes[at + Offset.STATE] !== RecordState.WAITING) continue;\n\t\t\t\tif (round === 0) {",
+		to: "if (bytes[at + Offset.STATE] === RecordState.RELEASED) continue;\n\t\t\t\tif (round === 0) {",
+	},
+	{
+		name: "drops messages of another topic",
+		file: "session/rules.ts",
+		from: "if (drops === Drops.NOTHING || bytes[at + Offset.TOPIC] !== topic.index) continue;",
+		to: "if (drops === Drops.NOTHING) continue;",
+	},
+	{
+		name: "drops the message in hand",
+		file: "session/rules.ts",
+		from: "session.hasRecordInHand() ? outbox.next(outbox.cursor) : outbox.cursor;",
+		to: "outbox.cursor;",
+	},
+	{
+		name: "sends without limit in front of CONNACK",
+		file: "session/flush.ts",
+		from: "sent - this.sentBefore < EARLY && ",
+		to: "sent >= this.sentBefore && ",
+	},
+	{
+		name: "sends PUBREL in front of CONNACK",
+		file: "session/flush.ts",
+		from: "state !== RecordState.RECEIVED && ",
+		to: "",
+	},
+	{
+		name: "sends PUBLISH at QoS 2 again in front of CONNACK",
+		file: "session/flush.ts",
+		from: " && state !== RecordState.SENT_QOS_2;",
+		to: ";",
+	},
+	{
+		name: "pipelines again and again",
+		file: "session/flush.ts",
+		from: "this.isDoubtful = this.isEarly;",
+		to: "",
+	},
+	{
+		name: "does not learn that a broker does not take what comes early",
+		file: "session/flush.ts",
+		from: "if (!this.isEarly && this.isDoubtful) this.session.setPatient(true);",
+		to: "",
+	},
+	{
+		name: "forgets with a reset that a broker does not take what comes early",
+		file: "session/session.ts",
+		from: "if (this.journal) this.journal.note(Kind.PATIENT, patient ? 1 : 0);",
+		to: "",
+	},
+	{
+		name: "flushes beyond its budget",
+		file: "session/flush.ts",
+		from: "this.alarm.set(left > 0 ? left : 0);",
+		to: "this.alarm.set(left > 0 ? left + 500 : 0);",
+	},
+	{
+		name: "counts what was delivered before a flush",
+		file: "session/flush.ts",
+		from: "session.delivered - this.before,",
+		to: "session.delivered,",
+	},
+	{
+		name: "heeds every hint at once",
+		file: "session/session.ts",
+		from: "if (!this.hinted) this.pause = 0;",
+		to: "if (this.hinted || !this.hinted) this.pause = 0;",
+	},
+	{
+		name: "heeds a hint after a refusal",
+		file: "session/session.ts",
+		from: "this.hurried || this.reason <= Reason.NOT_AUTHORIZED",
+		to: "this.hurried",
 	},
 ];

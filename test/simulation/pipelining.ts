@@ -61,7 +61,7 @@ export class Pipelining {
 	/** It is told from something else that the broker takes nothing in front of CONNACK. */
 	learn(): void {
 		this.isKnown = true;
-		this.world.faults["refuses pipelining, noticed"]++;
+		this.world.faults["pipelining given up"]++;
 	}
 
 	/** A new life: a suspicion is forgotten, and all where the store has failed. */

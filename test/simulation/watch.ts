@@ -70,6 +70,11 @@ export class Watch {
 		}
 	}
 
+	/** What was acknowledged is to be sent again: the store has lost the acknowledgement. */
+	comesBack(sent: Sent): void {
+		if (sent.saidOn > 0) this.busy.set(sent.identifier, sent);
+	}
+
 	begin(): void {
 		this.connection++;
 		this.up = new Splitter();
@@ -114,7 +119,8 @@ export class Watch {
 				this.user.acknowledges(type === Type.PUBACK ? "PUBACK" : "PUBREC", identifier);
 				break;
 			case Type.PUBREL:
-				if (!this.busy.get(identifier)?.mayBeReceived) this.user.fail(`PUBREL ${identifier} without a PUBREC`);
+				if (!this.busy.get(identifier)?.mayBeReceived && !this.user.isExcused)
+					this.user.fail(`PUBREL ${identifier} without a PUBREC`);
 				break;
 			case Type.SUBSCRIBE:
 			case Type.UNSUBSCRIBE:
@@ -156,6 +162,7 @@ export class Watch {
 			if (this.inFlight.size > this.window) this.user.fail(`${this.inFlight.size} messages are in flight`);
 		}
 		sent.saidOn = connection;
+		if (!this.isAccepted) sent.wasEarly = true;
 		sent.identifier = identifier;
 	}
 

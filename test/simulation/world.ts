@@ -44,7 +44,7 @@ export const FAULTS = [
 	"sent before CONNACK",
 	"closes on pipelining",
 	"ignores pipelining",
-	"refuses pipelining, noticed",
+	"pipelining given up",
 	"hint",
 ] as const;
 
