@@ -1,7 +1,7 @@
 /** One firmware source, three bundles: for Moddable, for Espruino, and for Node. */
 import terser from "@rollup/plugin-terser";
 import typescript from "@rollup/plugin-typescript";
-import { freeSetUp, pureClasses, shakeMethods, unwrapClasses } from "./rollup.plugins.js";
+import { declareFirst, freeSetUp, pureClasses, shakeMethods, unwrapClasses } from "./rollup.plugins.js";
 
 /** The example that is built: `npm run build -- --environment EXAMPLE:name` for another one. */
 const example = process.env.EXAMPLE ?? "telemetry";
@@ -46,6 +46,7 @@ export default [
 				mangle: { toplevel: true, reserved: ["of", "static"], properties: { builtins: true, reserved: kept } },
 				format: { ecma: 5, ascii_only: true, comments: false },
 			}),
+			declareFirst,
 		],
 	}),
 	bundle("node", { external: (id) => id.startsWith("node:") }),

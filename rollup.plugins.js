@@ -260,3 +260,63 @@ function* livingIn(node, isOurs) {
 	else if (node.type === "Identifier") yield node.name;
 	else for (const value of Object.values(node)) yield* livingIn(value, isOurs);
 }
+
+/**
+ * Espruino hoists nothing: where a variable is used and its `var` stands behind that, or in a branch that is not taken, the
+ * use means another variable of that name further out. Minified code does so. Here such functions declare it first.
+ */
+export const declareFirst = {
+	name: "declare-first",
+	renderChunk(code) {
+		const insertions = [];
+		const look = (node) => {
+			const names = new Set(usedEarly(node, look));
+			if (names.size > 0) insertions.push({ at: node.body.start + 1, text: `var ${[...names].join()};` });
+		};
+		for (const node of this.parse(code).body) usedEarly({ body: node }, look).next();
+		let result = "";
+		let from = 0;
+		for (const { at, text } of insertions.sort((a, b) => a.at - b.at)) {
+			result += code.slice(from, at) + text;
+			from = at;
+		}
+		return result + code.slice(from);
+	},
+};
+
+/** The variables of a function that are used where their `var` may not have been executed; functions within go to `look`. */
+function* usedEarly({ params = [], body }, look) {
+	const declared = new Map(params.map((param) => [param.name, []]));
+	const uses = [];
+	/** `branch`: the places, from the outside, which may be passed by. */
+	const walk = (node, branch) => {
+		if (node === null || typeof node !== "object") return;
+		if (/Function/.test(node.type)) look(node);
+		else if (node.type === "VariableDeclarator") {
+			walk(node.init, branch);
+			if (!declared.has(node.id.name)) declared.set(node.id.name, branch);
+		} else if (node.type === "MemberExpression" && !node.computed) walk(node.object, branch);
+		else if (node.type === "Property") walk(node.value, branch);
+		else if (node.type === "Identifier") uses.push({ name: node.name, branch, isKnown: declared.has(node.name) });
+		else
+			for (const [part, inside] of Object.entries(node))
+				walk(inside, mayBePassed(node, part) ? [...branch, inside] : branch);
+	};
+	walk(body, []);
+	for (const { name, branch, isKnown } of uses) {
+		const where = declared.get(name);
+		if (where !== undefined && !(isKnown && where.every((place, i) => branch[i] === place))) yield name;
+	}
+}
+
+/** Is this a part of a statement or an expression that is not always executed? */
+function mayBePassed({ type }, part) {
+	if (/^If|^Conditional/.test(type)) return part !== "test";
+	if (/^For|^While/.test(type)) return part === "body";
+	return (
+		(type === "LogicalExpression" && part === "right") ||
+		type === "SwitchCase" ||
+		type === "TryStatement" ||
+		type === "CatchClause"
+	);
+}

@@ -5,6 +5,7 @@
  */
 import { Engine } from "../test/engines/measure.js";
 import { figures, leastSteps, OPERATIONS, type Operation } from "./figures.js";
+import { benchWakes } from "./wake.js";
 
 /** Slots, chunk bytes and steps of Moddable SDK 8.2.3's mqttclient, and our budget of steps. */
 const REFERENCE: Partial<Record<Operation, { moddable: string; budget: number }>> = {
@@ -13,6 +14,9 @@ const REFERENCE: Partial<Record<Operation, { moddable: string; budget: number }>
 	receiveQos0: { moddable: "25 / 960 / 4371", budget: 450 },
 	receiveQos1: { moddable: "69 / 1400 / 5323", budget: 650 },
 };
+
+await benchWakes();
+console.log();
 
 if (!Engine.available()) {
 	console.log(

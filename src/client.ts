@@ -273,8 +273,8 @@ export class Client {
 	 * attempt to connect would come after that. `delivered` messages at QoS 1 and 2 were acknowledged since it was called, and `left`
 	 * messages stay in the outbox.
 	 *
-	 * If it is called before `start`, CONNECT and up to 40 PUBLISHes leave at once, which saves a round trip; a broker that does not take
-	 * that is noticed, and remembered in the journal. False if one is going on already. It allocates when it is called the
+	 * If it is called before `start`, CONNECT and up to 40 PUBLISHes at QoS 0 and 1 leave at once, which saves a round trip; a broker that
+	 * does not take that is noticed, and remembered in the journal. False if one is going on already. It allocates when it is called the
 	 * first time.
 	 */
 	flush(budget: number, done: Flushed): boolean {

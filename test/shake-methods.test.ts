@@ -3,7 +3,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { rollup } from "rollup";
-import { freeSetUp, shakeMethods, unwrapClasses } from "../rollup.plugins.js";
+import { declareFirst, freeSetUp, shakeMethods, unwrapClasses } from "../rollup.plugins.js";
 
 /** A module of the client, as far as the plugin can tell, and one of a firmware. */
 const CLIENT = fileURLToPath(new URL("../src/a.js", import.meta.url));
@@ -138,11 +138,32 @@ test("what only the set-up calls is let go behind it, and what may be called lat
 		["one = new A(4); var now = one.first(), too = one.second(); later = function () { return now + too; };", 11, []],
 		["one = new A(4); var too = one.second(); later = function () { return one.first(); };", 8, ["twice", "first"]],
 		["one = new A(4); var too = one.first(); later = function () { return one.second(); };", 3, ["second", "third"]],
-		["one = new A(1); var bound = one.first.bind(one); later = function () { return bound(); };", 2, ["twice", "first"]],
+		[
+			"one = new A(1); var bound = one.first.bind(one); later = function () { return bound(); };",
+			2,
+			["twice", "first"],
+		],
 		["one = new A(1); later = function () { return new A(3).value; };", 3, ["check", "A"]],
 	];
 	for (const [firmware, said, left] of cases) {
 		const code = await bundled(SET_UP, firmware, plugins);
 		assert.deepEqual(afterwards(code), { said, left }, code);
+	}
+});
+
+test("a variable is declared first where it is used in front of its var, or beside it: Espruino hoists nothing", async () => {
+	const cases = {
+		"function f(b) { if (b) { v = 1; return v; } var v = 2; return v; }": "var v;",
+		"function f(b) { if (b) var v = 2; else v = 1; return v; }": "var v;",
+		"function f(b) { switch (b) { case 1: var v = 1; return v; default: v = 2; } return v; }": "var v;",
+		"function f(b) { for (var i = 0; i < b; i++) for (var v = 0, w = 1; v < b; v++) ; return w; }": "var w;",
+		"function f(b) { var v = b && 1; if (v) { var w = v; return w; } return v; }": "",
+		"function f(b) { for (var v = 0; v < b; v++) { var w = v; b = w; } return function () { return v; }; }": "",
+		"function f(b) { return function () { console.log(v); var v = b; return v; }; }": "var v;",
+	};
+	for (const [text, added] of Object.entries(cases)) {
+		const code = await bundled("export class A {}", `${text} console.log(f);`, [declareFirst]);
+		const [, found] = /\{(var [vw];)/.exec(code) ?? [];
+		assert.equal(found ?? "", added, code);
 	}
 });

@@ -46,8 +46,7 @@ export class ExactlyOnce {
 		let count = 0;
 		if (!kept && this.lose(outbox) && journal) journal.note(Kind.LOST, 0);
 		this.stale = this.identifiers.length - this.free;
-		// What is in front of the cursor has gone out on this connection.
-		for (let at = outbox.cursor; at < outbox.tail; at = outbox.next(at)) {
+		for (let at = outbox.head; at < outbox.tail; at = outbox.next(at)) {
 			if (outbox.bytes[at + Offset.STATE] === RecordState.SENT_QOS_2) count++;
 		}
 		return count;

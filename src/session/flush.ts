@@ -7,7 +7,6 @@
  * that did is lost in front of CONNACK, too: then it was the link.
  */
 import type { Alarm } from "../host.js";
-import { RecordState } from "../memory/outbox.js";
 import { Reason } from "./reason.js";
 import { type Session, State } from "./session.js";
 
@@ -66,13 +65,12 @@ export class Flush {
 	}
 
 	/**
-	 * Before CONNACK: may the record that the outbox looks at go out? Not what depends on the broker's session: PUBREL, and
-	 * PUBLISH at QoS 2 for the second time.
+	 * Before CONNACK: may the record that the outbox looks at go out? Not at QoS 2: if this connection is lost, its bytes may
+	 * reach the broker behind those of the next one, where the same identifier would be that of a new message.
 	 */
 	admits(): boolean {
-		const { outbox, sent } = this.session;
-		const { state } = outbox;
-		return sent - this.sentBefore < EARLY && state !== RecordState.RECEIVED && state !== RecordState.SENT_QOS_2;
+		const { outbox, sent, topics } = this.session;
+		return sent - this.sentBefore < EARLY && topics[outbox.handle].qos !== 2;
 	}
 
 	/** The broker has accepted us. */

@@ -2,7 +2,7 @@
  * The journal: a session's memory over a Store, so that a reset or a power cut at any moment loses nothing that
  * `publish` said true for. It is handed in by the application; the session and ExactlyOnce are its only callers.
  *
- * The store is used in banks of whole pages, in turn. A bank begins with a snapshot of all that lives; what changes is
+ * The store is used in banks of whole pages, in turn, as large as the outbox needs them. A bank begins with a snapshot of all that lives; what changes is
  * appended to it, each byte written once. When it is full the next one is erased and begun. Its header is written
  * last: from then on it counts, and not the one before. So an erase is shared by the many messages that a bank takes.
  *
@@ -37,13 +37,13 @@ export const enum Kind {
 	LOST = 9,
 	/** All that waited until now may have been sent. */
 	SENDING = 10,
-	/** A new life: so much (4 bytes) is added to the times at which messages were published. */
+	/** A new life: so much (4 bytes) is added to the times at which messages were published; and what time it is (4). */
 	LIFE = 11,
 	/** In place of an identifier: 1 if the broker takes nothing before its CONNACK. */
 	PATIENT = 12,
 	/** This identifier was used last. */
 	USED = 13,
-	/** A bank's header: in place of a topic the version; MAGIC, and the bank's number. */
+	/** A bank's header: the version in place of a topic, the bank's pages in place of an identifier; MAGIC, and the bank's number. */
 	BANK = 14,
 }
 
@@ -81,13 +81,16 @@ export class Journal {
 	/** A bit for each topic that this bank names. */
 	private readonly known = new Uint8Array(32);
 	private session!: Session;
-	/** Bytes of a bank, and how many there are. */
+	/** Pages of a bank. */
+	private perBank = 0;
+	/** The bank in use, which may have another size: its first page, its bytes, its number, counted from 1, */
+	private page = 0;
 	private size = 0;
-	private banks = 0;
-	/** The bank in use, its number, counted from 1, and where in it the next record goes: `size` if nowhere. */
-	private bank = 0;
 	private serial = 0;
+	/** and where in it the next record goes: `size` if nowhere. */
 	private at = 0;
+	/** The last time that the journal tells of, by the clock of its life; -1 if it tells of none. */
+	private last = -1;
 	/** Messages stand in the journal as never sent. */
 	private unsent = false;
 
@@ -116,43 +119,48 @@ export class Journal {
 		if (outbox.size > LARGEST_OUTBOX) fail(`with a journal, outbox is ${LARGEST_OUTBOX} bytes at most`);
 		const inbound = exactlyOnce ? exactlyOnce.identifiers.length : 0;
 		const perBank = Math.ceil((BANK_HEADER + 2 * outbox.size + FRAME * inbound) / pageSize);
-		this.size = perBank * pageSize;
-		this.banks = Math.floor(pages / perBank);
-		if (this.banks < 2)
-			fail(`the store has ${pages} pages; for this outbox it needs ${2 * perBank} of ${pageSize} bytes`);
-		for (let bank = 0; bank < this.banks; bank++) {
-			const serial = this.serialOf(bank);
+		this.perBank = perBank;
+		for (let page = 0; page * pageSize + BANK_HEADER <= pages * pageSize; page++) {
+			const serial = this.serialOf(page);
 			if (serial <= this.serial) continue;
 			this.serial = serial;
-			this.bank = bank;
+			this.page = page;
+			this.size = ((this.scratch[Offset.IDENTIFIER] << 8) | this.scratch[Offset.IDENTIFIER_LOW]) * pageSize;
 		}
+		if (!(pages >= 2 * perBank)) {
+			fail(`the store has ${pages} pages of ${pageSize} bytes; for this outbox it needs ${2 * perBank}`);
+		}
+		if (this.nextPage() === -1)
+			fail("the store holds messages of a smaller outbox, in the way of this one; make it as it was");
 		this.at = this.size;
 		if (this.serial === 0) return false;
+		this.damaged = 0;
 		this.replay();
 		this.restored = outbox.count();
 		outbox.mark();
 		outbox.rewind();
-		let newest = -1;
+		let isTimed = false;
 		for (let at = outbox.head; at < outbox.tail; at = outbox.next(at)) {
 			const state = outbox.bytes[at + Offset.STATE];
 			if (state === RecordState.RELEASED) continue;
 			const topic = topics[outbox.bytes[at + Offset.TOPIC]];
 			if (topic.qos === 2 && !exactlyOnce) fail("the store holds messages at QoS 2: exactlyOnce is missing");
 			if (state === RecordState.WAITING) this.unsent = true;
-			if (topic.trail !== 0) newest = at;
+			if (topic.trail !== 0) isTimed = true;
 			this.name(topic);
 		}
 		for (let i = 0; i < topics.length; i++) {
 			if (topics[i] && this.knows(topics[i])) this.orphans.push(topics[i]);
 			else topics[i] = undefined as never;
 		}
-		if (newest !== -1) {
-			// On a clock of its own, a life begins: what was published last is as old now as the board has slept.
-			const published = readWord(outbox.bytes, outbox.next(newest) - 4);
+		if (isTimed) {
+			// On a clock of its own, a life begins: since the last time that is known of the one before, the board has slept.
 			const { words } = this;
-			writeWord(words, 0, session.link.clock.time() - this.asleep - published);
+			const now = session.link.clock.time();
+			writeWord(words, 0, now - this.asleep - this.last);
+			writeWord(words, 4, now);
 			this.shift(readWord(words, 0));
-			this.write(Kind.LIFE, 0, 0, words, 0, 4);
+			this.write(Kind.LIFE, 0, 0, words, 0, 8);
 		}
 		return true;
 	}
@@ -170,17 +178,30 @@ export class Journal {
 		return undefined;
 	}
 
-	/** The number of a bank; 0 if it has none. */
-	private serialOf(bank: number): number {
-		const { scratch } = this;
-		const base = bank * this.size;
-		this.store.read(base, scratch, 0, BANK_HEADER);
+	/** The number of the bank that begins with this page, its header in `scratch`; 0 if none does. */
+	private serialOf(page: number): number {
+		const { scratch, store } = this;
+		const base = page * store.pageSize;
+		store.read(base, scratch, 0, BANK_HEADER);
 		if (isErased(scratch)) return 0;
 		const serial = readWord(scratch, RECORD_HEADER + 4);
 		const isOurs = scratch[Offset.TOPIC] === VERSION && readWord(scratch, RECORD_HEADER) === MAGIC;
 		if (isOurs && this.isWhole(base, BANK_HEADER, serial)) return serial;
 		this.damaged++;
 		return 0;
+	}
+
+	/** The page where the next bank begins: any behind the one in use, or else from the front, but not on it; -1 if there is none. */
+	private nextPage(): number {
+		const { store, perBank, page } = this;
+		const end = page + this.size / store.pageSize;
+		const banks = Math.floor(store.pages / perBank);
+		let bank = Math.ceil(end / perBank);
+		for (let i = 0; i < banks; i++, bank++) {
+			const next = (bank % banks) * perBank;
+			if (next >= end || next + perBank <= page) return next;
+		}
+		return -1;
 	}
 
 	/** Does a record of `size` bytes stand here in the store, in the bank with this number? */
@@ -200,7 +221,7 @@ export class Journal {
 	private replay(): void {
 		const { store, scratch, size, serial } = this;
 		const { outbox } = this.session;
-		const base = this.bank * size;
+		const base = this.page * store.pageSize;
 		for (let at = 0; at + FRAME <= size; ) {
 			store.read(base + at, scratch, 0, FRAME);
 			this.at = at;
@@ -273,6 +294,7 @@ export class Journal {
 				break;
 			case Kind.LIFE:
 				this.shift(readWord(bytes, payload));
+				this.last = readWord(bytes, payload + 4);
 				break;
 			case Kind.PATIENT:
 				session.patient = identifier === 1;
@@ -284,6 +306,7 @@ export class Journal {
 				break;
 			default:
 				outbox.tail += RECORD_HEADER + length;
+				if (topics[index].trail !== 0) this.last = readWord(bytes, outbox.tail - 4);
 		}
 	}
 
@@ -355,16 +378,16 @@ export class Journal {
 
 	/** Begins the next bank with all that lives, the change in hand included; false if it would have no room beside the reserve. */
 	private turn(reserve: number): boolean {
-		const { store, size, words, bank, serial } = this;
+		const { store, words, page, size, serial, perBank } = this;
+		const { pageSize } = store;
+		const next = this.nextPage();
 		this.known.fill(0);
-		if (this.snapshot(false) + reserve > size) {
-			this.at = size;
-			return false;
-		}
-		const next = (bank + 1) % this.banks;
+		this.at = size;
+		if (this.snapshot(false) + reserve > perBank * pageSize) return false;
 		try {
-			for (let at = 0; at < size; at += store.pageSize) store.erase((next * size + at) / store.pageSize);
-			this.bank = next;
+			for (let i = 0; i < perBank; i++) store.erase(next + i);
+			this.page = next;
+			this.size = perBank * pageSize;
 			this.serial = serial + 1;
 			this.at = BANK_HEADER;
 			this.known.fill(0);
@@ -373,10 +396,11 @@ export class Journal {
 			writeWord(words, 0, MAGIC);
 			writeWord(words, 4, this.serial);
 			this.at = 0;
-			this.append(Kind.BANK, VERSION, 0, words, 0, 8);
+			this.append(Kind.BANK, VERSION, perBank, words, 0, 8);
 			this.at = end;
 		} catch (error) {
-			this.bank = bank;
+			this.page = page;
+			this.size = size;
 			this.serial = serial;
 			throw error;
 		}
@@ -385,23 +409,32 @@ export class Journal {
 
 	/** Writes all that lives, or only says how many bytes of a bank that takes. */
 	private snapshot(writes: boolean): number {
-		const { outbox, topics, exactlyOnce, patient, identifier } = this.session;
-		let size = BANK_HEADER + 2 * FRAME;
-		if (patient && writes) this.append(Kind.PATIENT, 0, 1, this.words, 0, 0);
+		const { outbox, topics, exactlyOnce, patient, identifier, link } = this.session;
+		const { words } = this;
+		let size = BANK_HEADER + 4 * FRAME;
+		let isTimed = false;
+		if (patient && writes) this.append(Kind.PATIENT, 0, 1, words, 0, 0);
 		for (let i = 0; exactlyOnce && exactlyOnce.identifiers[i] > 0; i++) {
 			size += FRAME;
-			if (writes) this.append(Kind.TAKEN, 0, exactlyOnce.identifiers[i], this.words, 0, 0);
+			if (writes) this.append(Kind.TAKEN, 0, exactlyOnce.identifiers[i], words, 0, 0);
 		}
 		if (writes) this.unsent = false;
 		for (let at = outbox.head; at < outbox.tail; at = outbox.next(at)) {
 			const topic = topics[outbox.bytes[at + Offset.TOPIC]];
 			if (outbox.bytes[at + Offset.STATE] === RecordState.RELEASED || topic.qos === 0 || topic.stream) continue;
+			if (topic.trail !== 0) isTimed = true;
 			size += sizeOf(outbox.next(at) - at - RECORD_HEADER);
 			if (!this.knows(topic)) size += sizeOf(topic.name.length);
 			if (writes) this.message(at);
 			else this.name(topic);
 		}
-		if (writes) this.append(Kind.USED, 0, identifier, this.words, 0, 0);
+		if (!writes) return size;
+		this.append(Kind.USED, 0, identifier, words, 0, 0);
+		if (isTimed) {
+			writeWord(words, 0, 0);
+			writeWord(words, 4, link.clock.time());
+			this.append(Kind.LIFE, 0, 0, words, 0, 8);
+		}
 		return size;
 	}
 
@@ -432,7 +465,7 @@ export class Journal {
 	): void {
 		const { scratch, store } = this;
 		const end = sizeOf(length) - 2;
-		let at = this.bank * this.size + this.at;
+		let at = this.page * store.pageSize + this.at;
 		let check = seed(this.serial);
 		let filled = 0;
 		scratch[0] = length >> 8;

@@ -70,11 +70,12 @@ export class Rules {
 	readonly trail: number;
 
 	/** Throws an Error that says what is wrong with the options. */
-	constructor(link: Link, { whenFull, expiry, age }: TopicOptions) {
+	constructor(link: Link, { whenFull, expiry, age, qos }: TopicOptions) {
 		if (whenFull !== undefined && whenFull !== "reject" && whenFull !== "drop-oldest" && whenFull !== "latest") {
 			fail(`whenFull must be "reject", "drop-oldest" or "latest", not ${JSON.stringify(whenFull)}`);
 		}
 		if (age !== undefined && !(age instanceof Age)) fail("age must be a new Age()");
+		if (age && qos === 2) fail("age needs QoS 0 or 1: at QoS 2 a message is the same each time that it is sent");
 		this.drops = whenFull === "latest" ? Drops.ALL : whenFull === "drop-oldest" ? Drops.OLDEST : Drops.NOTHING;
 		this.expiry = 1000 * number(expiry, 0, expiry === undefined ? 0 : 0.001, LONGEST, "expiry (seconds)");
 		this.age = age;

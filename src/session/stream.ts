@@ -8,7 +8,7 @@ import { RecordState } from "../memory/outbox.js";
 import type { Decoded } from "../wire/decode.js";
 import { Limit } from "../wire/packet.js";
 import { Reason } from "./reason.js";
-import { type Session, State } from "./session.js";
+import type { Session } from "./session.js";
 import type { Streamed, Topic, TopicOptions } from "./topic.js";
 
 /** Where the payload of a stream comes from. */
@@ -112,11 +112,11 @@ export class Stream implements Streamed {
 			session.reading = false;
 			if (count < 0) {
 				session.outbox.sent(RecordState.RELEASED);
-				if (session.state === State.CONNECTED) session.disconnect(Reason.SOURCE_FAILED);
+				if (session.isSending) session.disconnect(Reason.SOURCE_FAILED);
 				this.finish(false);
 				return;
 			}
-			if (session.state !== State.CONNECTED) return; // `read` has stopped the client
+			if (!session.isSending) return; // `read` has stopped the client
 			offset += count;
 			session.end += count;
 			session.progress += count;

@@ -26,7 +26,7 @@ export interface TopicOptions {
 	 * (`status.expired`). Default: never. Each message takes 4 bytes more in the outbox.
 	 */
 	expiry?: number;
-	/** Puts the age of each message behind its payload: `new Age()`. Each message takes 4 bytes more in the outbox. */
+	/** At QoS 0 and 1, puts the age of each message behind its payload: `new Age()`. Each takes 4 bytes more in the outbox. */
 	age?: Age;
 }
 

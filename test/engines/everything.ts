@@ -23,8 +23,8 @@ export async function doesEverything(
 	const broker = await Mosquitto.start(context, "allow_anonymous true\nset_tcp_nodelay true");
 	const cutter = await Cutter.open(context, broker.port, port);
 	const other = await peer(context, broker.port, 4);
-	const [level, count, echo, seen, big, ended] = await Promise.all(
-		["level", "count", "echo", "seen", "big", "ended"].map((topic) => watch(other, `${name}/${topic}`, 2)),
+	const [state, level, count, echo, seen, big, ended] = await Promise.all(
+		["state", "level", "count", "echo", "seen", "big", "ended"].map((topic) => watch(other, `${name}/${topic}`, 2)),
 	);
 	const publish = (topic: string, payload: string, qos: 1 | 2) =>
 		other.publishAsync(`${name}/${topic}`, payload, { qos });
@@ -87,4 +87,9 @@ export async function doesEverything(
 	assert.deepEqual(numbers(count), range(0, count.length));
 	assert.deepEqual(numbers(echo), range(0, COUNT + 1));
 	assert.deepEqual([numbers(seen), big.length, ended.length], [[1, 2], 1, 1]);
+	const [, counters, age] = /^(\{.*\})(\d+)$/.exec(state[0].payload) ?? assert.fail(state[0].payload);
+	const { connections, delivered, endings } = JSON.parse(counters);
+	context.diagnostic(counters);
+	assert.equal(state.length, 1);
+	assert.ok(connections >= 5 && delivered > COUNT && endings["8"] >= 5 && Number(age) < 60);
 }

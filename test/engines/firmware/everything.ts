@@ -11,9 +11,21 @@
  *     NAME/ask      Then it streams
  *     NAME/big      20,000 bytes, at QoS 2.
  *     NAME/off      Then it unsubscribes NAME/in and NAME/held,
+ *     NAME/state    publishes its counters with their age,
  *     NAME/ended    and says so.
  */
-import { Client, Deferral, ExactlyOnce, Fallback, type Message, Stream } from "mqtt-mote";
+import {
+	Age,
+	Client,
+	Deferral,
+	Diagnostics,
+	ExactlyOnce,
+	Fallback,
+	Journal,
+	type Message,
+	type Store,
+	Stream,
+} from "mqtt-mote";
 import { clock, settings, TcpLink } from "mqtt-mote/host";
 
 /** Milliseconds from one number to the next. */
@@ -23,6 +35,25 @@ const INTERVAL = 50;
 const BIG = 20_000;
 
 const { host, port, name } = settings;
+
+/** Two banks of memory that no reset survives: here the journal is only to work, and not to be in the way. */
+class Memory implements Store {
+	readonly pageSize = 1536;
+	readonly pages = 2;
+	private readonly bytes = new Uint8Array(3072).fill(255);
+
+	read(at: number, bytes: Uint8Array, start: number, length: number): void {
+		for (let i = 0; i < length; i++) bytes[start + i] = this.bytes[at + i];
+	}
+
+	write(at: number, bytes: Uint8Array, start: number, length: number): void {
+		for (let i = 0; i < length; i++) this.bytes[at + i] = bytes[start + i];
+	}
+
+	erase(page: number): void {
+		this.bytes.fill(255, page * this.pageSize, (page + 1) * this.pageSize);
+	}
+}
 
 const deferral = new Deferral();
 
@@ -39,8 +70,13 @@ const client = new Client({
 	retryCap: 0.1,
 	exactlyOnce: new ExactlyOnce(),
 	deferral,
+	journal: new Journal(new Memory()),
 	onConnect: () => level.publishNumber(client.status.level, 0),
 });
+
+const state = new Diagnostics(
+	client.topic(`${name}/state`, { qos: 1, whenFull: "latest", expiry: 60, age: new Age("") }),
+);
 
 const level = client.topic(`${name}/level`, { qos: 1 });
 const counter = client.topic(`${name}/count`, { qos: 2 });
@@ -78,6 +114,7 @@ client.subscribe(`${name}/ask`, 1, () => big.publish(BIG, { read }));
 
 client.subscribe(`${name}/off`, 1, () => {
 	client.unsubscribe([some[0], some[1]]);
+	state.publish();
 	ended.publishNumber(1, 0);
 });
 
