@@ -41,6 +41,7 @@ export interface LifeOptions {
 
 /** A flush that is going on. */
 interface Flushing {
+	begunAt: number;
 	deadline: number;
 	/** `status.delivered` when it began. */
 	before: number;
@@ -211,7 +212,11 @@ export class Board implements LinkUser {
 		this.wraps = Math.floor((world.time.now + this.ahead) / 2 ** 32);
 		this.jumpedAt = world.time.now;
 		this.pace.isAstray = true;
-		if (this.flushing) this.flushing.mayEnd = true;
+		this.device.isClockSure = false;
+		if (!this.flushing) return;
+		this.flushing.mayEnd = true;
+		// Before its alarm is set, which is at once, the budget is reckoned by the clock.
+		if (world.time.now < this.flushing.begunAt + LATE) this.flushing.deadline = Number.POSITIVE_INFINITY;
 	}
 
 	/** Of a message, in milliseconds, by the board's clock: now, or when the virtual time was `at`. */
@@ -251,6 +256,7 @@ export class Board implements LinkUser {
 		if (this.isDead) return;
 		const { client, world, name } = this;
 		const flushing = {
+			begunAt: world.time.now,
 			deadline: world.time.now + 1000 * budget,
 			before: client.status.delivered,
 			mayEnd: false,

@@ -7,7 +7,7 @@ import { Inbound } from "./inbound.js";
 import { Ledger, nameOf, Publication, type Sent, type TopicRules } from "./ledger.js";
 import type { Library } from "./library.js";
 import type { Connection } from "./network.js";
-import { type DeviceOptions, pagesPerBank, type RunOptions } from "./options.js";
+import type { DeviceOptions, RunOptions } from "./options.js";
 import { readPublish, Type, withoutEnd } from "./packets.js";
 import { numberOf } from "./payload.js";
 import { Pipelining } from "./pipelining.js";
@@ -40,6 +40,9 @@ export class Device implements Customer {
 	/** Filters that earlier lives may have left in the broker's session. */
 	readonly former = new Set<string>();
 	connections: Connection[] = [];
+	/** What the clock of the last life showed at its end; and whether it can be reckoned with. */
+	private diedAt = 0;
+	isClockSure = true;
 	/** Of the lives that are over. */
 	private mayRepeat = 0;
 	private outbox: number;
@@ -97,9 +100,10 @@ export class Device implements Customer {
 			rules = {
 				whenFull: random.pick(["reject", "drop-oldest", "drop-oldest", "latest"]),
 				expiry: random.pick([0, 0, 200, 2_000, 10_000]),
-				age: random.chance(0.4)
-					? { before: random.pick([";", ";a="]), after: random.pick(["", "s"]), decimals: random.below(4) }
-					: undefined,
+				age:
+					qos < 2 && random.chance(0.4)
+						? { before: random.pick([";", ";a="]), after: random.pick(["", "s"]), decimals: random.below(4) }
+						: undefined,
 			};
 		}
 		const publication = new Publication(name, qos, index, isStream, rules);
@@ -138,12 +142,13 @@ export class Device implements Customer {
 		const { world, board, flash, name } = this;
 		if (!flash || !world.isFaulty || board.isDead) return;
 		const { random } = world;
-		if (random.chance(0.6)) {
-			flash.cutAfter = 1 + random.below(random.pick([40, 300, 3_000]));
-			return;
+		const choice = random.below(10);
+		if (choice < 3) flash.cutAfter = 1 + random.below(random.pick([40, 300, 3_000]));
+		else if (choice < 6) flash.cutAfterErase = 1 + random.below(random.pick([40, 300]));
+		else {
+			world.fault("power cut", name);
+			board.die();
 		}
-		world.fault("power cut", name);
-		board.die();
 	}
 
 	/** The board is dead. */
@@ -151,6 +156,7 @@ export class Device implements Customer {
 		const { world, watch, ledger, inbound, server, name, flash } = this;
 		const { random, time } = world;
 		world.trace(name, "dies");
+		this.diedAt = this.board.clock();
 		this.mayRepeat += mayRepeat;
 		watch.end();
 		if (wasSending) ledger.ended();
@@ -174,37 +180,30 @@ export class Device implements Customer {
 		const { random } = world;
 		if (!flash) return;
 		flash.isOff = false;
-		flash.cutAfter = world.strikes(0.1) ? 1 + random.below(60) : Number.POSITIVE_INFINITY;
+		flash.calm();
+		if (world.strikes(0.1)) flash.cutAfter = 1 + random.below(60);
 		this.isExcused = inbound.isExcused = flash.failures > 0;
 		pipelining.forget(this.isExcused);
 		const clock = random.pick([-world.time.now, this.board.clock() - world.time.now, 2 ** 32 - random.next() * 20_000]);
 		const before = this.outbox;
-		if (random.chance(0.5)) this.outbox = this.otherOutbox();
+		if (random.chance(0.5)) this.outbox = random.pick([64, 100, before, before + 40, 2 * this.options.outbox]);
 		world.trace(name, `starts again, outbox ${this.outbox}`);
 		try {
 			this.board = new Board(this, { outbox: this.outbox, asleep, clock, isFirst: false });
 		} catch (error) {
-			// Nothing is lost where what is stored does not fit.
-			if (!/more messages than fit/.test(String(error)) || this.outbox >= before) throw error;
+			// Nothing is lost where what is stored does not fit, or the store is too small.
+			if (!/the store (has|holds)/.test(String(error)) || this.outbox === before) throw error;
 			this.outbox = before;
 			this.board = new Board(this, { outbox: before, asleep, clock, isFirst: false });
 		}
 		const { board } = this;
-		if (board.isDead) return;
+		if (board.isDead) {
+			this.isClockSure = false;
+			return;
+		}
 		this.reconcile(board, 1000 * (asleep ?? 0));
 		watch.restart();
 		if (!world.isFaulty) board.settle();
-	}
-
-	/** Another size that leaves the banks of the journal as they are. */
-	private otherOutbox(): number {
-		const { options, world } = this;
-		const { store, identifiers, outbox } = options;
-		if (!store) return outbox;
-		const sizes = [64, 100, outbox, outbox + 40, 2 * outbox];
-		const { pageSize } = store;
-		const pages = pagesPerBank(pageSize, outbox, identifiers);
-		return world.random.pick(sizes.filter((size) => pagesPerBank(pageSize, size, identifiers) === pages));
 	}
 
 	/** Compares what the new life has found in its store with what the lives before have promised. */
@@ -242,12 +241,31 @@ export class Device implements Customer {
 				message.isUncertain = false;
 			}
 		}
-		// What was published last is as old now as the board has slept.
-		const timed = restored.filter(({ topic }) => topic.hasTime);
-		const newest = timed.at(-1);
-		if (!newest) return;
-		const shift = board.clock() - asleep - newest.stamp;
-		for (const message of timed) message.stamp = (message.stamp + shift) >>> 0;
+		this.adjust(board, restored, asleep);
+	}
+
+	/** The new life has another clock: what it has restored is older by the time for which it was off, as far as it knows. */
+	private adjust(board: Board, restored: Sent[], asleep: number): void {
+		const { isClockSure, diedAt, flash } = this;
+		this.isClockSure = true;
+		const stamps = board.records().map(({ stamp }) => stamp);
+		let shift: number | undefined;
+		let newest = 0;
+		for (let i = 0; i < restored.length; i++) {
+			const message = restored[i];
+			const stamp = stamps[i];
+			if (!message.topic.hasTime || stamp === undefined) continue;
+			shift ??= (stamp - message.stamp) | 0;
+			if (((stamp - message.stamp) | 0) !== shift)
+				this.fail("what was restored is not as old as before, one to another");
+			newest = message.stamp;
+			message.stamp = stamp;
+		}
+		if (shift === undefined || !isClockSure || flash?.failures) return;
+		// The last time of the life before that the journal tells of.
+		const last = board.clock() - asleep - shift;
+		if (((last - newest) | 0) < 0) this.fail(`what was restored seems to be ${(newest - last) | 0} ms too old`);
+		if (((diedAt - last) | 0) < 0) this.fail(`what was restored seems to be ${(last - diedAt) | 0} ms too young`);
 	}
 
 	look(): void {
@@ -261,7 +279,7 @@ export class Device implements Customer {
 	/** Faults have stopped. */
 	settle(): void {
 		const { board, flash, connections, options } = this;
-		if (flash) flash.cutAfter = Number.POSITIVE_INFINITY;
+		flash?.calm();
 		if (!board.isDead) board.settle();
 		for (const connection of connections) {
 			connection.heal();

@@ -35,8 +35,6 @@ export interface Sent {
 	mayBeReceived: boolean;
 	isReceived: boolean;
 	isAcknowledged: boolean;
-	/** It was said in front of CONNACK: what is under way then may arrive after what later connections have said. */
-	wasEarly: boolean;
 	/** A connection on which it might have been sent has ended. */
 	mayBeSent: boolean;
 	gone: Gone | undefined;
@@ -79,7 +77,6 @@ export class Publication {
 			mayBeReceived: false,
 			isReceived: false,
 			isAcknowledged: false,
-			wasEarly: false,
 			mayBeSent: false,
 			gone: undefined,
 			isUncertain: false,
@@ -120,8 +117,7 @@ export class Publication {
 			if (sent.number < this.first && isOrderly) return `${name} came after message ${this.first}`;
 			this.first = Math.max(this.first, sent.number);
 		} else if (qos === 0) return `${name} came twice`;
-		else if (qos === 2 && sent.session === session && !mayRepeat && !sent.wasEarly)
-			return `${name} came twice in one session`;
+		else if (qos === 2 && sent.session === session && !mayRepeat) return `${name} came twice in one session`;
 		sent.session = session;
 		return undefined;
 	}
@@ -145,13 +141,11 @@ export class Ledger {
 		for (const { sent } of this.topics) for (const one of sent) one.mayBeSent = true;
 	}
 
-	/** Messages at QoS 2 that were given up after they had reached the broker, or reached it too late. */
+	/** Messages at QoS 2 that were given up after they had reached the broker. */
 	get abandoned(): number {
 		let count = 0;
 		for (const { qos, sent } of this.topics) {
-			if (qos < 2) continue;
-			for (const { gone, arrivals, wasEarly } of sent)
-				if ((gone && arrivals > 0) || (wasEarly && arrivals > 1)) count++;
+			if (qos === 2) for (const { gone, arrivals } of sent) if (gone && arrivals > 0) count++;
 		}
 		return count;
 	}

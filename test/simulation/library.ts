@@ -2,7 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { build } from "esbuild";
 import type * as source from "../../src/client.js";
-import { Offset, RECORD_HEADER, RecordState } from "../../src/memory/outbox.js";
+import { Offset, RECORD_HEADER, RecordState, readWord } from "../../src/memory/outbox.js";
 import { text } from "./packets.js";
 import { numberOf } from "./payload.js";
 
@@ -53,6 +53,8 @@ export interface OutboxRecord {
 	size: number;
 	/** It was never sent, and has not begun to be. */
 	isWaiting: boolean;
+	/** When it was published, if its record tells. */
+	stamp: number | undefined;
 }
 
 /** Of a client; `kept` is how many messages at QoS 1 and 2 its outbox holds, `left` how many at all. */
@@ -101,7 +103,8 @@ export function insides(client: source.Client) {
 				const { name, trail } = topics[bytes[at + Offset.TOPIC]];
 				const isWaiting = bytes[at + Offset.STATE] === RecordState.WAITING && at >= cursor && at !== inHand;
 				const number = numberOf(bytes.subarray(at + RECORD_HEADER, next - trail));
-				records.push({ topic: text(name, 2, name.length), number, size: next - at, isWaiting });
+				const stamp = trail > 0 ? readWord(bytes, next - trail) : undefined;
+				records.push({ topic: text(name, 2, name.length), number, size: next - at, isWaiting, stamp });
 			});
 			return records;
 		},

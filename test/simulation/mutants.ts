@@ -196,12 +196,12 @@ export const MUTANTS: readonly Mutant[] = [
 			writeWord(words, 0, MAGIC);
 			writeWord(words, 4, this.serial);
 			this.at = 0;
-			this.append(Kind.BANK, VERSION, 0, words, 0, 8);
+			this.append(Kind.BANK, VERSION, perBank, words, 0, 8);
 			this.at = end;`,
 		to: `			writeWord(words, 0, MAGIC);
 			writeWord(words, 4, this.serial);
 			this.at = 0;
-			this.append(Kind.BANK, VERSION, 0, words, 0, 8);
+			this.append(Kind.BANK, VERSION, perBank, words, 0, 8);
 			this.snapshot(true);`,
 	},
 	{
@@ -289,15 +289,9 @@ export const MUTANTS: readonly Mutant[] = [
 		to: "sent >= this.sentBefore && ",
 	},
 	{
-		name: "sends PUBREL in front of CONNACK",
+		name: "sends QoS 2 in front of CONNACK",
 		file: "session/flush.ts",
-		from: "state !== RecordState.RECEIVED && ",
-		to: "",
-	},
-	{
-		name: "sends PUBLISH at QoS 2 again in front of CONNACK",
-		file: "session/flush.ts",
-		from: " && state !== RecordState.SENT_QOS_2;",
+		from: " && topics[outbox.handle].qos !== 2;",
 		to: ";",
 	},
 	{

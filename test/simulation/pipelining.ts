@@ -36,11 +36,10 @@ export class Pipelining {
 		if (this.isKnown) world.fail(who, "pipelines though the broker is known not to take it");
 	}
 
-	/** A packet leaves in front of CONNACK: PUBLISH, or another one. */
-	says(isPublish: boolean, isRepeatedQoS2: boolean, isFlushing: boolean): void {
+	/** A packet leaves in front of CONNACK; it may if it is PUBLISH at QoS 0 or 1. */
+	says(mayLeave: boolean, isFlushing: boolean): void {
 		const { world, who } = this;
-		if (!isPublish || !isFlushing) world.fail(who, "says something in front of CONNACK");
-		if (isRepeatedQoS2) world.fail(who, "sends PUBLISH at QoS 2 again in front of CONNACK");
+		if (!mayLeave || !isFlushing) world.fail(who, "says something in front of CONNACK that must wait");
 		if (++this.published > MOST) world.fail(who, `sends ${this.published} PUBLISHes in front of CONNACK`);
 		world.faults["sent before CONNACK"]++;
 	}

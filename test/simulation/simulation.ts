@@ -40,8 +40,9 @@ const MOST_EVENTS = 400_000;
 export function run(seed: number, { library = source, tell }: Trial = {}): Outcome {
 	const world = new World(seed, tell);
 	const options = drawOptions(world.random);
-	const simulation = new Simulation(world, options, library);
+	let simulation: Simulation | undefined;
 	try {
+		simulation = new Simulation(world, options, library);
 		while (!world.failure && !simulation.isOver && world.time.step()) {
 			if (world.time.count > MOST_EVENTS) world.fail("all", `more than ${MOST_EVENTS} events: a busy loop`);
 		}
@@ -49,7 +50,7 @@ export function run(seed: number, { library = source, tell }: Trial = {}): Outco
 		world.fail("someone", `threw ${(error as Error).stack}`);
 	}
 	const { failure, faults, time } = world;
-	const { messages } = simulation.server;
+	const messages = simulation?.server.messages ?? 0;
 	return { seed, options, failure, faults, messages, simulated: time.now, events: time.count };
 }
 

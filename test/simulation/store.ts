@@ -31,6 +31,8 @@ export class Flash implements Store {
 	isOff = false;
 	/** Bytes that are still written or erased before the power is cut. */
 	cutAfter = Number.POSITIVE_INFINITY;
+	/** The same, from the end of the next erase on: amid what a bank begins with. */
+	cutAfterErase = Number.POSITIVE_INFINITY;
 	private readonly bytes: Uint8Array;
 	private readonly failing: number;
 
@@ -58,8 +60,8 @@ export class Flash implements Store {
 		else if (kind === 1) for (let i = 0; i < bytes.length; i++) bytes[i] = random.below(256);
 		else if (kind === 2)
 			for (let i = random.below(40); i >= 0; i--) bytes[random.below(bytes.length)] = random.below(256);
-		// Nearly a bank: a record of its header's length and kind, and noise.
-		else bytes.set([0, 8, 13, 1, 0, 9, 0x6d, 0x6f, 0x74, 0x65, 0, 0, 0, 7, random.below(256), random.below(128)]);
+		// Nearly the header of a bank, but for its check.
+		else bytes.set([0, 8, 14, 1, 0, 1, 0x6d, 0x6f, 0x74, 0x65, 0, 0, 0, 7, random.below(256), 1]);
 	}
 
 	read(at: number, into: Uint8Array, start: number, length: number): void {
@@ -89,6 +91,7 @@ export class Flash implements Store {
 			const from = page * pageSize + (isBackward ? pageSize - done : 0);
 			bytes.fill(ERASED, from, from + done);
 		});
+		this.cutAfter = Math.min(this.cutAfter, this.cutAfterErase);
 	}
 
 	/** Does as much of this as the power lasts for. */
@@ -115,6 +118,11 @@ export class Flash implements Store {
 		this.failures++;
 		world.fault("store failed", who, `${what}, after ${done} of ${length} bytes`);
 		throw new StoreFailure(what);
+	}
+
+	/** No power cut is to come. */
+	calm(): void {
+		this.cutAfter = this.cutAfterErase = Number.POSITIVE_INFINITY;
 	}
 
 	private must(holds: boolean, complaint: string): void {

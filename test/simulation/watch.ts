@@ -105,8 +105,8 @@ export class Watch {
 			this.user.fail("CONNECT is not the first packet, or not the only one");
 		this.hasConnected = true;
 		if (type !== Type.CONNECT && !this.isAccepted) {
-			const isRepeatedQoS2 = (packet[0] & 0xfe) === 0x3c;
-			this.user.pipelining.says(type === Type.PUBLISH, isRepeatedQoS2, this.user.isFlushing);
+			const mayLeave = type === Type.PUBLISH && (packet[0] & 6) !== 4;
+			this.user.pipelining.says(mayLeave, this.user.isFlushing);
 		}
 		if (type === Type.PUBLISH) {
 			this.publishes(packet, body);
@@ -162,7 +162,6 @@ export class Watch {
 			if (this.inFlight.size > this.window) this.user.fail(`${this.inFlight.size} messages are in flight`);
 		}
 		sent.saidOn = connection;
-		if (!this.isAccepted) sent.wasEarly = true;
 		sent.identifier = identifier;
 	}
 
