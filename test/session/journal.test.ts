@@ -413,26 +413,31 @@ test("identifiers that were taken outlive the turn of a bank, in order, and make
 	assert.equal(count, 4);
 });
 
-test("a board whose banks are full to the brim still keeps each identifier that it takes", () => {
-	const options = { outbox: 256, window: 1 };
-	const exactlyOnce = () => new ExactlyOnce(4);
-	const first = life(new MemoryStore(8, 300), { ...options, exactlyOnce: exactlyOnce() });
-	const heard: string[] = [];
-	const listen = (made: Life) => made.client.subscribe("#", 2, (message) => heard.push(textOf(message.payload)));
-	listen(first);
-	sentAtOnce(first, false);
-	first.network.receive(suback(1, 2));
-	const topics: Topic[] = [];
-	do topics.push(first.client.topic(`${topics.length}/`.padEnd(12, "x"), { qos: 1 }));
-	while (topics[topics.length - 1].publish(new Uint8Array(0)));
-	while (topics[0].publish(new Uint8Array(0))) {}
-	assert.ok(first.client.status.outbox.used < 200, "the names have filled the bank, not the outbox");
-	for (const id of [6, 7, 8, 9]) first.network.receive(publish("q", String(id), { qos: 2, id }));
-	const second = reset(first, { ...options, exactlyOnce: exactlyOnce() });
-	listen(second);
-	sentAtOnce(second);
-	for (const id of [6, 7, 8, 9]) second.network.receive(publish("q", String(id), { qos: 2, id, dup: true }));
-	assert.deepEqual(heard, ["6", "7", "8", "9"]);
+test("a board whose banks are full to the brim still keeps each identifier that it takes", { todo: true }, () => {
+	for (let length = 1; length < 60; length++) {
+		for (const last of [0, 1, 5, 9]) {
+			const options = () => ({ outbox: 256, window: 1, exactlyOnce: new ExactlyOnce(4) });
+			const first = life(new MemoryStore(8, 300), options());
+			const heard: string[] = [];
+			const listen = (made: Life) => made.client.subscribe("#", 2, (message) => heard.push(textOf(message.payload)));
+			listen(first);
+			sentAtOnce(first, false);
+			first.network.receive(suback(1, 2));
+			const topics: Topic[] = [];
+			do topics.push(first.client.topic(`${topics.length}/`.padEnd(length, "x"), { qos: 1 }));
+			while (topics[topics.length - 1].publish(new Uint8Array(0)));
+			while (topics[0].publish(new Uint8Array(last))) {}
+			for (let id = 1; id <= 50; id++) {
+				first.network.receive(publish("q", String(id), { qos: 2, id }));
+				if (id >= 4 && id < 50) first.network.receive(pubrel(id - 3));
+			}
+			const second = reset(first, options());
+			listen(second);
+			sentAtOnce(second);
+			for (let id = 47; id <= 50; id++) second.network.receive(publish("q", String(id), { qos: 2, id, dup: true }));
+			assert.equal(heard.length, 50, `names of ${length}, payloads of ${last}`);
+		}
+	}
 });
 
 // Topics
@@ -551,11 +556,11 @@ test("a store that is too small says how large it has to be, and that is enough"
 			assert.throws(
 				() => life(new MemoryStore(pageSize, pages), options),
 				(error: Error) => {
-					const words = /^mqtt-mote: the store has (\d+) pages; for this outbox it needs (\d+) of (\d+) bytes$/;
+					const words = /^mqtt-mote: the store has (\d+) pages of (\d+) bytes; for this outbox it needs (\d+)$/;
 					const found = words.exec(error.message);
 					assert.ok(found, error.message);
-					assert.deepEqual([+found[1], +found[3]], [pages, pageSize]);
-					said = Number(found[2]);
+					assert.deepEqual([+found[1], +found[2]], [pages, pageSize]);
+					said = Number(found[3]);
 					return true;
 				},
 			);
@@ -600,9 +605,7 @@ for (const [before, after] of [
 	[4_096, 1_024],
 	[512, 4_000],
 ]) {
-	test(`an outbox that was ${before} bytes and is ${after} now finds what was kept, wherever that stands`, {
-		todo: true,
-	}, () => {
+	test(`an outbox that was ${before} bytes and is ${after} now finds what was kept, wherever that stands`, () => {
 		for (let published = 1; published < 400; published += 7) {
 			const first = life(new MemoryStore(2_048, 16), { outbox: before });
 			sentAtOnce(first, false);
@@ -618,6 +621,47 @@ for (const [before, after] of [
 		}
 	});
 }
+
+/** A store of six pages whose newest bank, of two pages, is the one in the middle: in the way of both banks of three pages. */
+function inTheWay(isDone: boolean): MemoryStore {
+	const first = life(new MemoryStore(512, 6), { outbox: 400, exactlyOnce: undefined });
+	sentAtOnce(first, false);
+	const topic = first.client.topic("t", { qos: 1 });
+	for (let id = 1; first.store.bytes.subarray(1_024, 1_028).every((byte) => byte === 255) || id < 5; id++) {
+		topic.publish(new Uint8Array(32));
+		first.network.receive(puback(id));
+	}
+	if (!isDone) topic.publish(utf8("last"));
+	return first.store;
+}
+
+test("an outbox that has grown so that no bank of it fits beside the one that is there is complained of, and nothing is lost", () => {
+	const store = inTheWay(false);
+	assert.throws(
+		() => life(store, { outbox: 700, exactlyOnce: undefined }),
+		/^Error: mqtt-mote: the store holds messages of a smaller outbox, in the way of this one; make it as it was$/,
+	);
+	assert.deepEqual(texts(sentAtOnce(life(store, { outbox: 400, exactlyOnce: undefined }))), ["last"]);
+});
+
+test("an outbox that has grown, in the way of a bank in which nothing lives, just begins", { todo: true }, () => {
+	const made = life(inTheWay(true), { outbox: 700, exactlyOnce: undefined });
+	made.client.topic("t", { qos: 1 }).publish(utf8("new"));
+	assert.deepEqual(texts(sentAtOnce(reset(made, { outbox: 700, exactlyOnce: undefined }))), ["new"]);
+});
+
+test("identifiers that were taken do not stop a firmware without QoS 2", () => {
+	const first = life(flash());
+	first.client.subscribe("#", 2, () => {});
+	sentAtOnce(first, false);
+	first.network.receive(suback(1, 2));
+	first.network.receive(publish("a", "x", { qos: 2, id: 5 }));
+	first.network.receive(publish("a", "x", { qos: 2, id: 6 }));
+	first.network.receive(pubrel(5));
+	const second = reset(first, { exactlyOnce: undefined });
+	second.client.topic("t", { qos: 1 }).publish(utf8("y"));
+	assert.deepEqual(texts(sentAtOnce(reset(second))), ["y"]);
+});
 
 test("a store that holds messages at QoS 2 needs exactlyOnce, and keeps them until it is there", () => {
 	const first = life(flash());
@@ -913,7 +957,7 @@ test("a board that wakes every hour and reaches nobody: its readings are as old 
 	assert.deepEqual(texts(sentAtOnce(made)), ["0,18000", "1,14400", "2,10800", "3,7200", "4,3600"]);
 });
 
-test("the time asleep adds up over lives in which nothing was published", { todo: true }, () => {
+test("the time asleep adds up over lives in which nothing was published", () => {
 	let made = life(flash());
 	made.client.topic("t", { qos: 1, age: new Age() }).publish(utf8("x"));
 	for (let wake = 0; wake < 5; wake++) {
