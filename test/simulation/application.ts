@@ -205,6 +205,7 @@ export class Application {
 					board.fail(`a source was asked for ${count} bytes at ${offset} of ${length}`);
 				}
 				if (board.isDead) return 0;
+				board.sends();
 				if (world.strikes(0.003)) this.throw();
 				if (world.strikes(0.05)) {
 					this.paused.add(stream);
@@ -288,6 +289,7 @@ export class Application {
 		else if (choice < 30) this.subscribe();
 		else if (choice < 34) this.unsubscribe();
 		else if (choice < 37) this.stop();
+		else if (choice < 40) this.board.retry();
 	}
 
 	private hold(deferral: Deferral, message: Message, hold: Hold): void {

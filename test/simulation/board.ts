@@ -388,11 +388,17 @@ export class Board implements LinkUser {
 		return connection;
 	}
 
+	/** What waits may be sent, if the client has begun to. */
+	sends(): boolean {
+		const { isSending } = insides(this.client);
+		if (isSending) this.wasSending = true;
+		return isSending;
+	}
+
 	opened(): void {
 		if (this.isDead) return;
-		const { isSending } = insides(this.client);
+		const isSending = this.sends();
 		this.isOpen = true;
-		if (isSending) this.wasSending = true;
 		this.deliveredAtOpen = this.client.status.delivered;
 		this.device.pipelining.opened(this.isFlushing, isSending);
 	}
@@ -559,7 +565,7 @@ export class Board implements LinkUser {
 
 	/** Looks whether anything takes too long, or does not add up. Called from outside of the client. */
 	look(): void {
-		const { client, world, link, options, flushing } = this;
+		const { client, world, link, options, flushing, pace } = this;
 		const { status } = client;
 		const { now } = world.time;
 		link.check();
@@ -589,6 +595,12 @@ export class Board implements LinkUser {
 			}
 		}
 		if (flushing && now > Math.max(flushing.deadline, this.wokenAt) + LATE) this.fail("a flush does not end");
+		if (flushing && !flushing.mayEnd && status.state === State.WAITING && !pace.isAstray) {
+			const begunAt = Math.max(flushing.begunAt, pace.setAt, this.wokenAt);
+			const isHopeless = pace.attemptAt > flushing.deadline + LATE;
+			if (isHopeless && now > begunAt + LATE)
+				this.fail("a flush goes on though its budget ends before the next attempt");
+		}
 		const isIdle = flushing !== undefined && insides(client).isIdle;
 		if (isIdle && this.wasIdle) this.fail("a flush goes on though nothing is left to do");
 		this.wasIdle = isIdle;

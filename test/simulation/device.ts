@@ -92,7 +92,7 @@ export class Device implements Customer {
 
 	private drawTopic(index: number, hasExactlyOnce: boolean): void {
 		const { random } = this.world;
-		const isStream = random.chance(0.25) && !this.options.isSleeper;
+		const isStream = random.chance(0.25);
 		const qos = random.pick(hasExactlyOnce ? [0, 1, 1, 2, 2] : [0, 1, 1]) as 0 | 1 | 2;
 		const name = `${this.name}/${isStream ? "s" : qos}/${index}`;
 		let rules: TopicRules | undefined;
@@ -320,8 +320,7 @@ export class Device implements Customer {
 		if (this.isConfused) return;
 		const { board, ledger, server, name, world } = this;
 		this.look();
-		const mayRepeat = this.isExcused ? Number.POSITIVE_INFINITY : this.mayRepeat + board.client.status.mayRepeat;
-		ledger.close(world, name, mayRepeat);
+		ledger.close(world, name, this.mayRepeat + board.client.status.mayRepeat + this.watch.unaware);
 		const wanted = [...new Set(board.application.subscriptions.map(({ filter }) => filter))].sort();
 		const known = [...(server.broker.session(name)?.subscriptions.keys() ?? [])]
 			.filter((filter) => wanted.includes(filter) || !this.former.has(filter))

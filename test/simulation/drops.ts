@@ -77,7 +77,11 @@ export class Drops {
 	}
 
 	private search(message: Sent, present: Set<string>): void {
-		if (message.isAcknowledged || message.gone || message.saidOn > 0) return;
+		if (message.isAcknowledged || message.gone) return;
+		const { isExcused, watch } = this.board.device;
+		// Where the store has lost that it was sent it may expire all the same.
+		const isForgotten = isExcused && !message.isUncertain && message.saidOn < watch.connection;
+		if (message.saidOn > 0 && !isForgotten) return;
 		if (present.has(`${message.topic.name} ${message.number}`)) return;
 		if (!this.isOver(message)) this.board.fail(`${nameOf(message)} has expired too early`);
 		this.drop(message, "expired");

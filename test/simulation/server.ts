@@ -262,6 +262,7 @@ export class Server {
 		// Nor does it know of what its store has lost.
 		const mayRelease = isUnaware || account?.customer.isExcused;
 		if (mayRelease && statement === "MQTT-2.3.1-6" && sentence.startsWith("PUBREL")) return;
+		if (account?.customer.isExcused && statement === "MQTT-3.3.1-1") return;
 		// A broker that has not looked at the first messages, or has released one, gets them behind those that came later.
 		const isShuffled = this.gate === "ignores" || account?.customer.isExcused;
 		if (isShuffled && statement === "MQTT-4.6.0-1") return;

@@ -27,6 +27,8 @@ export interface Watched {
 export class Watch {
 	/** Counts connections. */
 	connection = 0;
+	/** Messages that were said as new ones for a second time: the store had lost that they were said. */
+	unaware = 0;
 	private up = new Splitter();
 	private down = new Splitter();
 	private hasConnected = false;
@@ -146,17 +148,20 @@ export class Watch {
 		}
 		publication.saidLastOn = connection;
 		publication.saidLast = sent.number;
-		if (sent.isAcknowledged && !user.isExcused) this.user.fail(`${name} though it is acknowledged`);
-		if (sent.gone) this.user.fail(`${name} though it is ${sent.gone}`);
-		if (sent.saidOn > 0 && !isRepeated && !user.isExcused) this.user.fail(`${name} again without DUP`);
-		if (isRepeated && !sent.mayBeSent) this.user.fail(`${name} has DUP though it was never sent`);
+		if (sent.isAcknowledged && !user.isExcused) user.fail(`${name} though it is acknowledged`);
+		if (sent.gone) user.fail(`${name} though it is ${sent.gone}`);
+		if (sent.saidOn > 0 && !isRepeated) {
+			if (user.isExcused) this.unaware++;
+			else user.fail(`${name} again without DUP`);
+		}
+		if (isRepeated && !sent.mayBeSent) user.fail(`${name} has DUP though it was never sent`);
 		if (qos > 0) {
 			if (this.requests.has(identifier)) this.mustBeFree(identifier);
 			if ((this.busy.get(identifier) ?? sent) !== sent) this.mustBeFree(identifier);
 			if (sent.saidOn > 0 && this.kept && sent.identifier !== identifier && !user.isExcused) {
-				this.user.fail(`${name} was ${sent.identifier} before`);
+				user.fail(`${name} was ${sent.identifier} before`);
 			}
-			if (sent.isReceived && this.kept && !user.isExcused) this.user.fail(`${name} again though PUBREC has come`);
+			if (sent.isReceived && this.kept && !user.isExcused) user.fail(`${name} again though PUBREC has come`);
 			this.busy.set(identifier, sent);
 			this.inFlight.add(sent);
 			if (this.inFlight.size > this.window) this.user.fail(`${this.inFlight.size} messages are in flight`);
