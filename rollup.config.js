@@ -17,15 +17,19 @@ function bundle(host, { compilerOptions, external = () => false, plugins = [] })
 	};
 }
 
+/** What JavaScript itself has properties of. */
+const LANGUAGE = [Object, Function, Array, String, Number, Boolean, Date, RegExp, Promise, Error, ArrayBuffer, DataView];
+const TYPED = [Uint8Array, Object.getPrototypeOf(Uint8Array)];
+
 /**
- * Names on Espruino cost memory by the letter, so all properties get short ones but these, which belong to
- * the language, to Espruino, or to the settings file.
+ * Names on Espruino cost memory by the letter, so all properties get short ones but these, which belong to the language, to
+ * Espruino, or to the settings file. A firmware that calls more of Espruino's objects adds their names here.
  */
 const kept = [
-	...["length", "prototype", "get", "enumerable", "configurable", "defineProperty", "call", "concat"],
-	...["push", "pop", "slice", "splice", "fill", "indexOf", "set", "subarray", "copyWithin", "buffer"],
-	...["floor", "ceil", "random", "stringify", "toString", "substr", "toUint8Array", "readJSON"],
-	...["connect", "host", "port", "name", "on", "write", "end", "dSnd"],
+	...[...LANGUAGE, ...TYPED].flatMap((one) => [one, one.prototype].flatMap(Object.getOwnPropertyNames)),
+	...[Math, JSON].flatMap(Object.getOwnPropertyNames),
+	...["get", "enumerable", "configurable", "toUint8Array", "readJSON", "writeJSON", "read", "write", "erase"],
+	...["connect", "host", "port", "name", "on", "end", "dSnd"],
 ];
 
 export default [

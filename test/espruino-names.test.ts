@@ -43,11 +43,17 @@ function foreignNames(): Set<string> {
 
 /** A firmware that uses everything. */
 const EVERYTHING = `
-${LEAN.replace("{ Client }", "{ Client, Deferral, describe, ExactlyOnce, Fallback, Stream }").replace(
-	"clientId: name",
-	"clientId: name, level: new Fallback(), exactlyOnce: new ExactlyOnce(), deferral: new Deferral()",
-)}
+${LEAN.replace("{ Client }", "{ Age, Client, Deferral, describe, Diagnostics, ExactlyOnce, Fallback, Journal, Stream }")
+	.replace(
+		"clientId: name",
+		"clientId: name, level: new Fallback(), exactlyOnce: new ExactlyOnce(), deferral: new Deferral(), journal",
+	)
+	.replace("export const client", "const journal = new Journal(new StorageStore({ name }));\nexport const client")
+	.replace("settings, TcpLink", "settings, StorageStore, TcpLink")}
 topic.publishNumber(1, 2);
+client.topic(name + "/r", { whenFull: "latest", expiry: 60, age: new Age(), qos: 1 });
+new Diagnostics(topic).publish();
+client.flush(20, function () { client.retry(); });
 client.unsubscribe(client.subscribeAll([{ filter: name, qos: 2, handler: function (message) {
 	topic.publish(message.payload);
 	topic.publish(message.topic, message.qos + +message.retain + +message.duplicate);

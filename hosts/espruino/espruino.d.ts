@@ -19,6 +19,10 @@ declare function require(name: "net"): {
 };
 declare function require(name: "Storage"): {
 	readJSON(name: string, quiet: boolean): unknown;
+	read(name: string, offset: number, length: number): string | undefined;
+	/** Into erased bytes of the file; with a size, the first time. False if it has no room. */
+	write(name: string, text: string, offset: number, size?: number): boolean;
+	erase(name: string): void;
 };
 
 declare function setTimeout(callback: () => void, milliseconds: number): number;

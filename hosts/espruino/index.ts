@@ -3,4 +3,5 @@ import "./polyfill.js";
 
 export { clock } from "./clock.js";
 export { type Settings, settings } from "./settings.js";
+export { StorageStore, type StorageStoreOptions } from "./storage-store.js";
 export { TcpLink, type TcpLinkOptions } from "./tcp-link.js";

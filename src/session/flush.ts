@@ -19,7 +19,8 @@ export class Flush {
 	private readonly session: Session;
 	private readonly alarm: Alarm;
 	private done: Flushed | undefined;
-	/** When the budget is over, by the clock. */
+	/** Milliseconds, and when they are over, by the clock. */
+	private budget = 0;
 	private deadline = 0;
 	/** The alarm has not fired yet: when it does, that is no end. */
 	private isNew = false;
@@ -28,8 +29,10 @@ export class Flush {
 	private beforeConnection = 0;
 	/** PUBLISH packets that had been sent when this connection began. */
 	private sentBefore = 0;
-	/** On this connection they may go out before CONNACK. */
+	/** On this connection they may go out before CONNACK, */
 	private isEarly = false;
+	/** and some at QoS 1 have. */
+	private wasEarly = false;
 	/** They might on the connection before, and it ended without a CONNACK. */
 	private isDoubtful = false;
 
@@ -44,8 +47,9 @@ export class Flush {
 		if (this.done) return false;
 		this.done = done;
 		this.isNew = true;
-		this.isEarly = false;
+		this.isEarly = this.wasEarly = false;
 		this.before = this.beforeConnection = session.delivered;
+		this.budget = budget;
 		this.deadline = session.link.clock.time() + budget;
 		session.flushing = this;
 		session.start();
@@ -60,6 +64,7 @@ export class Flush {
 		const { session } = this;
 		this.beforeConnection = session.delivered;
 		this.isEarly = !session.patient && !this.isDoubtful;
+		this.wasEarly = false;
 		this.sentBefore = session.sent;
 		return this.isEarly;
 	}
@@ -75,13 +80,16 @@ export class Flush {
 
 	/** The broker has accepted us. */
 	connected(): void {
-		if (!this.isEarly && this.isDoubtful) this.session.setPatient(true);
+		const { session } = this;
+		if (!this.isEarly && this.isDoubtful) session.setPatient(true);
 		this.isDoubtful = false;
+		this.wasEarly = session.outbox.inFlight > 0;
 	}
 
 	/** A connection in this state has ended. */
 	ended(state: State, reason: Reason): void {
 		const { session } = this;
+		if (!this.done) return; // told already
 		if (reason === Reason.STOPPED) {
 			this.tell(); // by the application
 			return;
@@ -95,9 +103,10 @@ export class Flush {
 		this.alarm.set(0);
 	}
 
-	/** Milliseconds of the budget. */
+	/** Milliseconds of the budget; the clock may be set. */
 	private left(): number {
-		return (this.deadline - this.session.link.clock.time()) | 0;
+		const left = (this.deadline - this.session.link.clock.time()) | 0;
+		return left < this.budget ? left : this.budget;
 	}
 
 	/** Something has come in, or gone out: was it the last that was to be done? */
@@ -111,18 +120,16 @@ export class Flush {
 			return;
 		}
 		this.isNew = false;
-		const left = this.left();
-		this.alarm.set(left > 0 ? left : 0);
+		this.alarm.set(this.budget);
 		this.look();
 	}
 
 	private finish(): void {
 		const { session } = this;
-		const isUnanswered = session.delivered === this.beforeConnection && session.outbox.inFlight > 0;
-		if (session.state === State.CONNECTED && this.isEarly && isUnanswered) session.setPatient(true);
-		session.stop();
-		// With `stop` it has been told, unless the client had stopped before.
-		if (session.flushing === this) this.tell();
+		const isUnanswered = this.wasEarly && session.delivered === this.beforeConnection;
+		if (session.state === State.CONNECTED && isUnanswered) session.setPatient(true);
+		if (session.state === State.STOPPED) this.tell();
+		else session.stop(); // which tells
 	}
 
 	private tell(): void {

@@ -130,13 +130,16 @@ export class Journal {
 		if (!(pages >= 2 * perBank)) {
 			fail(`the store has ${pages} pages of ${pageSize} bytes; for this outbox it needs ${2 * perBank}`);
 		}
-		if (this.nextPage() === -1)
-			fail("the store holds messages of a smaller outbox, in the way of this one; make it as it was");
 		this.at = this.size;
 		if (this.serial === 0) return false;
 		this.damaged = 0;
 		this.replay();
 		this.restored = outbox.count();
+		if (this.nextPage() === -1) {
+			const isEmpty = this.restored === 0 && (!exactlyOnce || exactlyOnce.free === inbound);
+			if (!isEmpty) fail("the store holds messages of another outbox, in the way of this one; make it as it was");
+			this.page = this.size = this.at = 0;
+		}
 		outbox.mark();
 		outbox.rewind();
 		let isTimed = false;
@@ -185,8 +188,10 @@ export class Journal {
 		store.read(base, scratch, 0, BANK_HEADER);
 		if (isErased(scratch)) return 0;
 		const serial = readWord(scratch, RECORD_HEADER + 4);
+		const isHeader = scratch[0] === 0 && scratch[1] === 8 && scratch[Offset.STATE] === Kind.BANK;
 		const isOurs = scratch[Offset.TOPIC] === VERSION && readWord(scratch, RECORD_HEADER) === MAGIC;
-		if (isOurs && this.isWhole(base, BANK_HEADER, serial)) return serial;
+		const end = page + ((scratch[Offset.IDENTIFIER] << 8) | scratch[Offset.IDENTIFIER_LOW]);
+		if (isHeader && isOurs && end <= store.pages && this.isWhole(base, BANK_HEADER, serial)) return serial;
 		this.damaged++;
 		return 0;
 	}
@@ -332,7 +337,7 @@ export class Journal {
 		outbox.bytes[at + Offset.IDENTIFIER] = identifier >> 8;
 		outbox.bytes[at + Offset.IDENTIFIER_LOW] = identifier;
 		// What is noted later, and lives, will have room in a snapshot.
-		const reserve = FRAME * (exactlyOnce ? exactlyOnce.free + 1 : 1);
+		const reserve = FRAME * (exactlyOnce ? exactlyOnce.free + 4 : 4);
 		let room = this.size - this.at - sizeOf(outbox.next(at) - at - RECORD_HEADER) - reserve;
 		if (!this.knows(topic)) room -= sizeOf(topic.name.length);
 		try {

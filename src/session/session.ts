@@ -402,12 +402,13 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.pause = wait;
 		this.askedAt = this.link.clock.time();
 		this.alarm.set(wait);
+		const { flushing } = this;
 		try {
 			if (options.onDisconnect) options.onDisconnect(reason);
 		} catch (error) {
 			this.report(error);
 		}
-		if (this.flushing) this.flushing.ended(state, reason);
+		if (flushing) flushing.ended(state, reason);
 		return Decoded.CLOSED;
 	}
 

@@ -1,79 +1,15 @@
 /** The firmware bundle in a real Espruino interpreter on Linux, against Mosquitto. */
 import assert from "node:assert/strict";
-import { writeFileSync } from "node:fs";
-import { join, resolve } from "node:path";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { parse } from "acorn";
-import { folder, freePort, Mosquitto, missing, Program, until } from "../support/programs.js";
+import { freePort, Mosquitto, Program, until } from "../support/programs.js";
+import { seeded } from "../support/random.js";
+import { allJsVars, assertFine, board, firmware, flashed, jsVars, NAME, see, skip } from "./espruino.js";
 import { doesEverything } from "./everything.js";
-import { bundle } from "./firmware/bundle.js";
 import { missesNothing, numbers, range } from "./outage.js";
-
-const { ESPRUINO } = process.env;
-const skip = ESPRUINO
-	? missing("mosquitto", "mosquitto_sub", "mosquitto_pub")
-	: "needs ESPRUINO, the path of an Espruino binary for Linux";
-
-const NAME = "esp";
-
-/** Characters of firmware that one script writes into Storage: small enough for a board's memory. */
-const PIECE = 4000;
-
-const bundles = new Map<string, Promise<string>>();
-
-function firmware(source: string): Promise<string> {
-	const code = bundles.get(source) ?? bundle("espruino", source);
-	bundles.set(source, code);
-	return code;
-}
 
 const example = () => firmware("examples/telemetry.ts");
 const counter = () => firmware("test/engines/firmware/counter.ts");
-
-/** An interpreter with `code` in its Storage, as on a board, which prints its memory in use all the time. */
-async function board(context: TestContext, code: string, port: number): Promise<Program> {
-	const cwd = folder(context);
-	const run = (script: string) => {
-		writeFileSync(join(cwd, "script.js"), script);
-		return new Program(resolve(ESPRUINO ?? ""), ["script.js"], { cwd });
-	};
-	const settings = JSON.stringify({ host: "127.0.0.1", port, name: NAME });
-	const scripts = [`require("Storage").writeJSON("mqtt-mote.json",${settings});`];
-	for (let at = 0; at < code.length; at += PIECE) {
-		const piece = JSON.stringify(code.slice(at, at + PIECE));
-		scripts.push(`require("Storage").write("firmware",${piece},${at},${code.length});`);
-	}
-	for (const script of scripts) {
-		const writer = run(script);
-		await until("the Storage is written", () => writer.exited);
-		assertFine(writer);
-	}
-	const program = run(`
-		setInterval(function(){print("JsVars",process.memory().usage);},100);
-		setTimeout(function(){require("firmware");},10);
-	`);
-	context.after(() => program.end("SIGKILL"));
-	return program;
-}
-
-/** Fails with what the interpreter says where something went wrong that was not caught. */
-function assertFine({ output }: Program): void {
-	const at = output.search(/Uncaught|OUT OF MEMORY|Interrupted|interpreter error/);
-	if (at >= 0) assert.fail(output.slice(at, at + 2000).replace(/ {3,}/g, " "));
-}
-
-/** As `until`, and fails at once where the interpreter is in trouble. */
-function see(program: Program, what: string, condition: () => boolean): Promise<void> {
-	return until(what, () => {
-		assertFine(program);
-		return condition();
-	});
-}
-
-/** The JsVars in use, one number for each time that the interpreter printed them. */
-function jsVars({ output }: Program): number[] {
-	return [...output.matchAll(/JsVars (\d+)/g)].map(([, used]) => Number(used));
-}
 
 test("Espruino: the bundle of the example is ES5", async () => {
 	parse(await example(), { ecmaVersion: 5 });
@@ -166,9 +102,7 @@ const EVERYTHING = 2700;
 test("Espruino: QoS 2, a stream, a held message, unsubscribing and level 3 over a link that breaks", {
 	skip,
 }, async (context) => {
-	const look = new Program(resolve(ESPRUINO ?? ""), ["-e", 'print("total",process.memory().total)']);
-	await until("it has said how much memory it has", () => look.exited);
-	const total = Number(/total (\d+)/.exec(look.output)?.[1]);
+	const total = await allJsVars();
 	if (total < EVERYTHING) return context.skip(`needs ${EVERYTHING} JsVars; this Espruino has ${total}`);
 	const code = await firmware("test/engines/firmware/everything.ts");
 	await doesEverything(context, NAME, async (port) => {
@@ -176,4 +110,36 @@ test("Espruino: QoS 2, a stream, a held message, unsubscribing and level 3 over 
 		context.after(() => context.diagnostic(`JsVars in use: ${jsVars(program).at(-1)}`));
 		return () => assertFine(program);
 	});
+});
+
+/** Of a board that is killed, how often, and the JsVars that it needs. */
+const LIVES = 12;
+const DURABLE = 2300;
+
+test("Espruino: killed again and again, what it had taken is published, at QoS 2 once", { skip }, async (context) => {
+	const total = await allJsVars();
+	if (total < DURABLE) return context.skip(`needs ${DURABLE} JsVars; this Espruino has ${total}`);
+	const random = seeded((message) => context.diagnostic(message));
+	const broker = await Mosquitto.start(context);
+	const seen = await broker.subscriber(`${NAME}/#`);
+	const boot = await flashed(context, await firmware("test/engines/firmware/durable.ts"), broker.port);
+	const taken: string[] = [];
+	for (let life = 1; life <= LIVES; life++) {
+		const program = boot();
+		const inThisLife = () => [...program.output.matchAll(/taken (\d+:\d+)/g)].map(([, text]) => text);
+		const count = 1 + random.below(60);
+		await see(program, "it publishes", () => inThisLife().length >= count);
+		if (life === LIVES) {
+			const arrived = () =>
+				[...taken, ...inThisLife().slice(0, count)].every((text) => seen.output.includes(` ${text}\n`));
+			await see(program, "all has arrived", arrived);
+			context.diagnostic(`JsVars in use: ${jsVars(program).at(-1)}`);
+		}
+		await program.end("SIGKILL");
+		taken.push(...inThisLife());
+	}
+	const lines = seen.output.trim().split("\n");
+	const once = lines.filter((line) => line.startsWith(`${NAME}/2 `));
+	context.diagnostic(`${taken.length} taken in ${LIVES} lives; ${lines.length} arrived`);
+	assert.deepEqual(once, [...new Set(once)]);
 });

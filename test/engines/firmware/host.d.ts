@@ -1,4 +1,9 @@
 /** For the type checker; a bundle has the host that it is built for. */
 declare module "mqtt-mote/host" {
+	import type { Store } from "mqtt-mote";
+
 	export { clock, settings, TcpLink } from "mqtt-mote/node";
+
+	/** On Espruino. */
+	export const StorageStore: new (options: { name?: string; pages?: number; pageSize?: number }) => Store;
 }
