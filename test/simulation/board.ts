@@ -1,6 +1,6 @@
 /**
- * One life of a device: the client under test on its simulated link, with everything that looks at it. What its application does
- * stands in application.ts.
+ * One life of a device: the client under test on its simulated link, with everything that looks at it. What its
+ * application does stands in application.ts.
  */
 
 import { matches } from "../../simulator/broker/core/topics.js";
@@ -56,6 +56,7 @@ export class Board implements LinkUser {
 	readonly options: DeviceOptions;
 	readonly ledger: Ledger;
 	readonly client!: Client;
+	private readonly insides!: ReturnType<typeof insides>;
 	readonly link: SimulatedLink;
 	readonly application!: Application;
 	readonly drops = new Drops(this);
@@ -153,11 +154,12 @@ export class Board implements LinkUser {
 			onError: (error) => this.caught(error),
 		};
 		this.client = new library.Client(settings);
+		this.insides = insides(this.client);
 		if (this.isDead) return;
 		if (life.isFirst) {
-			insides(this.client).identifier = options.age;
+			this.insides.identifier = options.age;
 			if (this.journal?.restored) this.fail(`restored ${this.journal.restored} messages from a store that held none`);
-		} else if (this.journal?.restored !== insides(this.client).left) this.fail("journal.restored is wrong");
+		} else if (this.journal?.restored !== this.insides.left) this.fail("journal.restored is wrong");
 		this.application = new Application(this, held, life.isFirst);
 		this.declared = new Set(this.application.declared);
 		this.hasRules = this.application.declared.some(({ rules }) => rules !== undefined);
@@ -175,6 +177,11 @@ export class Board implements LinkUser {
 		return this.device.isConfused;
 	}
 
+	/** Places in its store that it could not read. */
+	get damaged(): number {
+		return this.journal?.damaged ?? 0;
+	}
+
 	get isFlushing(): boolean {
 		return this.flushing !== undefined;
 	}
@@ -183,7 +190,7 @@ export class Board implements LinkUser {
 	die(): void {
 		if (this.isDead) return;
 		const { client } = this;
-		const wasSending = this.wasSending || (client !== undefined && insides(client).isSending);
+		const wasSending = this.wasSending || (this.insides?.isSending ?? false);
 		this.isDead = true;
 		// What has expired may be dropped already.
 		this.ledger.open((sent) => {
@@ -213,10 +220,7 @@ export class Board implements LinkUser {
 		this.jumpedAt = world.time.now;
 		this.pace.isAstray = true;
 		this.device.isClockSure = false;
-		if (!this.flushing) return;
-		this.flushing.mayEnd = true;
-		// Before its alarm is set, which is at once, the budget is reckoned by the clock.
-		if (world.time.now < this.flushing.begunAt + LATE) this.flushing.deadline = Number.POSITIVE_INFINITY;
+		if (this.flushing) this.flushing.mayEnd = true;
 	}
 
 	/** Of a message, in milliseconds, by the board's clock: now, or when the virtual time was `at`. */
@@ -284,7 +288,7 @@ export class Board implements LinkUser {
 		const { status } = client;
 		if (status.state !== State.STOPPED && this.startedAt < now) this.fail(`flush is done in state ${status.state}`);
 		if (delivered !== status.delivered - before) this.fail(`flush says ${delivered} messages were delivered`);
-		if (left !== insides(client).left) this.fail(`flush says ${left} messages are left`);
+		if (left !== this.insides.left) this.fail(`flush says ${left} messages are left`);
 		const late = now - Math.max(deadline, this.wokenAt);
 		if (late > LATE) this.fail(`flush is done ${late.toFixed()} ms after its budget`);
 		const isHopeless = pace.attemptAt >= deadline - LATE || this.jumpedAt >= pace.setAt;
@@ -330,7 +334,7 @@ export class Board implements LinkUser {
 	}
 
 	records(): OutboxRecord[] {
-		return insides(this.client).records;
+		return this.insides.records;
 	}
 
 	sleep(milliseconds: number): void {
@@ -390,7 +394,7 @@ export class Board implements LinkUser {
 
 	/** What waits may be sent, if the client has begun to. */
 	sends(): boolean {
-		const { isSending } = insides(this.client);
+		const { isSending } = this.insides;
 		if (isSending) this.wasSending = true;
 		return isSending;
 	}
@@ -484,7 +488,7 @@ export class Board implements LinkUser {
 		this.connects++;
 		this.isAccepted = this.wasSending = true;
 		this.pace.connected();
-		device.pipelining.accepted(this.isFlushing);
+		device.pipelining.accepted(this.isFlushing, device.watch.isAwaiting);
 		if (this.client.status.level === 4 && !isPresent) device.knownSession = device.server.sessions(this.name);
 		if (connection?.fate.server !== "strict") device.isConfused = true;
 		this.application.connected();
@@ -500,11 +504,11 @@ export class Board implements LinkUser {
 		if (this.wasSending) this.ledger.ended();
 		if (this.isOpen && !this.isAccepted && reason > STOPPED) pipelining.lost(this.isFlushing);
 		const isUnanswered = status.delivered === this.deliveredAtOpen && watch.isAwaiting;
-		if (reason === STOPPED && flushing && this.isAccepted && pipelining.isEarly && isUnanswered && !flushing.mayEnd) {
+		if (reason === STOPPED && flushing && this.isAccepted && pipelining.wasEarly && isUnanswered && !flushing.mayEnd) {
 			pipelining.learn();
 		}
 		this.isOpen = this.isAccepted = this.wasSending = false;
-		this.leftAtEnd = insides(this.client).left;
+		this.leftAtEnd = this.insides.left;
 		if (reason === STOPPED) this.pace.stopped();
 		if (reason === SOURCE_FAILED) this.world.faults["source failed"]++;
 		if (reason > SOURCE_FAILED && !run.isHostile) this.fail(`found the broker at fault: ${describe(reason)}`);
@@ -601,7 +605,7 @@ export class Board implements LinkUser {
 			if (isHopeless && now > begunAt + LATE)
 				this.fail("a flush goes on though its budget ends before the next attempt");
 		}
-		const isIdle = flushing !== undefined && insides(client).isIdle;
+		const isIdle = flushing !== undefined && this.insides.isIdle;
 		if (isIdle && this.wasIdle) this.fail("a flush goes on though nothing is left to do");
 		this.wasIdle = isIdle;
 	}
@@ -624,7 +628,7 @@ export class Board implements LinkUser {
 		this.must(endings, this.endings, "the sum of endings");
 		this.must(received, this.handed - this.interrupted, "received");
 		const restored = this.journal?.restored ?? 0;
-		this.must(delivered, restored + this.kept - this.givenUp - drops.kept - insides(client).kept, "delivered");
+		this.must(delivered, restored + this.kept - this.givenUp - drops.kept - this.insides.kept, "delivered");
 		if (roundTrip >= 2 ** 31) this.fail(`status.roundTrip is ${roundTrip}`);
 	}
 
@@ -643,7 +647,7 @@ export class Board implements LinkUser {
 		if (this.flushing) return "it flushes";
 		if (!this.isConnected) return `it is not connected: ${describe(client.status.reason)}`;
 		if (client.status.outbox.used > 0) return `its outbox holds ${client.status.outbox.used} bytes`;
-		if (insides(client).subscriptions.unanswered > 0) return "a SUBSCRIBE or UNSUBSCRIBE is not answered";
+		if (this.insides.subscriptions.unanswered > 0) return "a SUBSCRIBE or UNSUBSCRIBE is not answered";
 		return undefined;
 	}
 }

@@ -1,6 +1,7 @@
 /**
- * A device over all its lives: what it has promised, what its store holds, and what is watched at its end of the network. One
- * life is a Board. When the power is cut the board is dead at once, and another one starts on the same store after a while.
+ * A device over all its lives: what it has promised, what its store holds, and what is watched at its end of the
+ * network. One life is a Board. When the power is cut the board is dead at once, and another one starts on the same
+ * store after a while.
  */
 import { Board } from "./board.js";
 import { Inbound } from "./inbound.js";
@@ -117,7 +118,8 @@ export class Device implements Customer {
 
 	arrived(topic: string, payload: Uint8Array, qos: number, session: number): void {
 		if (topic.startsWith("will/")) return;
-		// A pipelined attempt may overtake the one before it, and a broker that does not look at it loses what came first.
+		// A pipelined attempt may overtake the one before it, and a broker that does not look at it loses what came
+		// first.
 		const isOrderly = !this.options.isSleeper || (qos > 0 && this.server.gate !== "ignores");
 		const complaint = this.ledger.find(topic)?.arrived(payload, qos, session, this.isExcused, isOrderly);
 		if (complaint && !this.isConfused) this.fail(complaint);
@@ -216,6 +218,8 @@ export class Device implements Customer {
 			else this.fail(`restored message ${number} of ${topic}, which nobody published`);
 		}
 		world.faults.restored += restored.length;
+		if (board.damaged > 0 && !flash?.isTorn && !this.options.store?.isForeign)
+			this.fail("finds damage in a store that has none");
 		const there = new Set(restored);
 		if (there.size !== restored.length) this.fail("restored a message twice");
 		const cameBack = (message: Sent) => {
@@ -244,7 +248,10 @@ export class Device implements Customer {
 		this.adjust(board, restored, asleep);
 	}
 
-	/** The new life has another clock: what it has restored is older by the time for which it was off, as far as it knows. */
+	/**
+	 * The new life has another clock: what it has restored is older by the time for which it was off, as far as it
+	 * knows.
+	 */
 	private adjust(board: Board, restored: Sent[], asleep: number): void {
 		const { isClockSure, diedAt, flash } = this;
 		this.isClockSure = true;

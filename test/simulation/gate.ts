@@ -1,7 +1,7 @@
 /**
- * What stands between the network and the strict broker, packet by packet: one that needs a while for its CONNACK, and does not
- * take what comes before it, but closes or does not look at it; and whoever takes the ages out of the payloads, since for the strict
- * broker a message that comes again must be the same, byte for byte.
+ * What stands between the network and the strict broker, packet by packet: one that needs a while for its CONNACK,
+ * and does not take what comes before it, but closes or does not look at it; and whoever takes the ages out of the
+ * payloads, since for the strict broker a message that comes again must be the same, byte for byte.
  */
 import type { Connection, End } from "./network.js";
 import { Splitter } from "./packets.js";

@@ -1,6 +1,6 @@
 /**
- * What the broker sends to a device at QoS 1 and 2: each message must be handed over before it is acknowledged, in order,
- * and at QoS 2 once.
+ * What the broker sends to a device at QoS 1 and 2: each message must be handed over before it is acknowledged, in
+ * order, and at QoS 2 once.
  */
 import type { Message } from "../../src/client.js";
 import type { Connection } from "./network.js";

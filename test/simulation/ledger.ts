@@ -1,6 +1,6 @@
 /**
- * What a device has published in all its lives, and what of it has reached the broker: at which QoS, how often, in which
- * order; and what was allowed to be dropped.
+ * What a device has published in all its lives, and what of it has reached the broker: at which QoS, how often, in
+ * which order; and what was allowed to be dropped.
  */
 import { byteAt, numberOf } from "./payload.js";
 import type { World } from "./world.js";
@@ -114,7 +114,7 @@ export class Publication {
 			for (let number = this.first + 1; number < sent.number && qos > 0 && isOrderly; number++) {
 				if (!this.sent[number - 1].gone) return `${name} came before message ${number}`;
 			}
-			if (sent.number < this.first && isOrderly) return `${name} came after message ${this.first}`;
+			if (sent.number < this.first && isOrderly && !sent.gone) return `${name} came after message ${this.first}`;
 			this.first = Math.max(this.first, sent.number);
 		} else if (qos === 0) return `${name} came twice`;
 		else if (qos === 2 && sent.session === session && !mayRepeat) return `${name} came twice in one session`;

@@ -1,6 +1,6 @@
 /**
- * The waits before reconnects: decorrelated jitter from `base` to `cap`, about `cap` after a refusal, and from the start
- * again only after the link was up for a while. A hint that the network is back cuts one of them short.
+ * The waits before reconnects: decorrelated jitter from `base` to `cap`, about `cap` after a refusal, and from the
+ * start again only after the link was up for a while. A hint that the network is back cuts one of them short.
  */
 import type { World } from "./world.js";
 

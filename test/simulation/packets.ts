@@ -22,7 +22,10 @@ export const enum Type {
 export class Splitter {
 	private rest: Uint8Array = EMPTY;
 
-	/** Calls `take` with each packet that is complete with these bytes, and where what follows its fixed header begins. */
+	/**
+	 * Calls `take` with each packet that is complete with these bytes, and where what follows its fixed header
+	 * begins.
+	 */
 	feed(bytes: Uint8Array, take: (packet: Uint8Array, body: number) => void): void {
 		if (this.rest.length > 0) {
 			const all = new Uint8Array(this.rest.length + bytes.length);

@@ -1,6 +1,7 @@
 /**
- * What may leave in front of CONNACK, and whether the client notices a broker that does not take it: an attempt that was
- * lost there is followed by one that waits, and if that is accepted all wait, until one that did is lost there, too.
+ * What may leave in front of CONNACK, and whether the client notices a broker that does not take it: an attempt that
+ * was lost there is followed by one that waits, and if that is accepted all wait, until one that did is lost there,
+ * too.
  */
 import type { World } from "./world.js";
 
@@ -9,7 +10,9 @@ const MOST = 40;
 
 export class Pipelining {
 	/** This attempt may send in front of CONNACK. */
-	isEarly = false;
+	private isEarly = false;
+	/** On this connection messages that are to be acknowledged were sent in front of CONNACK. */
+	wasEarly = false;
 	/** The attempt before might, and was lost there. */
 	private isDoubtful = false;
 	/** The broker is known not to take it. */
@@ -23,7 +26,7 @@ export class Pipelining {
 
 	begin(): void {
 		this.published = 0;
-		this.isEarly = false;
+		this.isEarly = this.wasEarly = false;
 	}
 
 	/** The link is open. */
@@ -44,7 +47,8 @@ export class Pipelining {
 		world.faults["sent before CONNACK"]++;
 	}
 
-	accepted(isFlushing: boolean): void {
+	accepted(isFlushing: boolean, wasEarly: boolean): void {
+		this.wasEarly = wasEarly;
 		if (!isFlushing) return;
 		if (this.isDoubtful && !this.isEarly) this.learn();
 		this.isDoubtful = false;

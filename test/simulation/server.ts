@@ -257,13 +257,15 @@ export class Server {
 	private violation(clientId: string, statement: string, sentence: string): void {
 		const account = this.accounts.get(clientId);
 		if (account?.customer.isConfused) return;
-		// Level 3 does not tell a client that the broker has lost its session, and at level 4 the CONNACK that does may get lost.
+		// Level 3 does not tell a client that the broker has lost its session, and at level 4 the CONNACK that does
+		// may get lost.
 		const isUnaware = account && account.session > 1 && account.customer.knownSession !== account.session;
 		// Nor does it know of what its store has lost.
 		const mayRelease = isUnaware || account?.customer.isExcused;
 		if (mayRelease && statement === "MQTT-2.3.1-6" && sentence.startsWith("PUBREL")) return;
 		if (account?.customer.isExcused && statement === "MQTT-3.3.1-1") return;
-		// A broker that has not looked at the first messages, or has released one, gets them behind those that came later.
+		// A broker that has not looked at the first messages, or has released one, gets them behind those that came
+		// later.
 		const isShuffled = this.gate === "ignores" || account?.customer.isExcused;
 		if (isShuffled && statement === "MQTT-4.6.0-1") return;
 		this.world.fail(clientId || "someone", `[${statement}] ${sentence}`);

@@ -1,6 +1,7 @@
 /**
- * One run: devices, a network and the strict broker under one virtual clock, with faults, all drawn from one seed. Then
- * faults stop, everything has time to settle, and the ledgers must balance.
+ * One run: devices, a network and the strict broker under one virtual clock, with faults, all drawn from one seed.
+ * The power of a device with a journal is cut now and then, and it begins another life. Then faults stop, everything
+ * has time to settle, and the ledgers must balance over all lives.
  *
  *     run(7).failure             // undefined, or what is wrong
  *     run(7, { tell: console.log })

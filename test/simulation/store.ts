@@ -1,6 +1,6 @@
 /**
- * The flash of a board, which outlives it: only erased bytes can be written, a power cut stops a write or an erase at any
- * byte, and now and then one fails.
+ * The flash of a board, which outlives it: only erased bytes can be written, a power cut stops a write or an erase
+ * at any byte, and now and then one fails.
  */
 import type { Store } from "../../src/host.js";
 import type { World } from "./world.js";
@@ -27,6 +27,8 @@ export class Flash implements Store {
 	readonly pages: number;
 	/** How often a write or an erase has failed. */
 	failures = 0;
+	/** A write or an erase was done in part. */
+	isTorn = false;
 	/** No board runs on it. */
 	isOff = false;
 	/** Bytes that are still written or erased before the power is cut. */
@@ -105,6 +107,7 @@ export class Flash implements Store {
 		else if (fails) done = world.random.below(length + 1);
 		this.cutAfter -= length;
 		act(done);
+		if (isCut || fails) this.isTorn = true;
 		if (isCut) {
 			world.fault(
 				what === "erase" ? "power cut amid an erase" : "power cut amid a write",

@@ -64,7 +64,10 @@ export class Watch {
 		this.hearing = [];
 	}
 
-	/** A new life begins: identifiers of what it does not know of are free, except where the broker may still know them. */
+	/**
+	 * A new life begins: identifiers of what it does not know of are free, except where the broker may still know
+	 * them.
+	 */
 	restart(): void {
 		for (const [identifier, { gone, isAcknowledged, topic }] of this.busy) {
 			const isAbandoned = topic.isStream && topic.qos === 2;

@@ -1,4 +1,7 @@
-/** What all parts of one run share: the time, the seed's numbers, the faults so far, and the first thing that is wrong. */
+/**
+ * What all parts of one run share: the time, the seed's numbers, the faults so far, and the first thing that is
+ * wrong.
+ */
 import { Random } from "../support/random.js";
 import { Time } from "./time.js";
 
