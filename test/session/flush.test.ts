@@ -15,8 +15,6 @@ import { connected, type Scene, scene } from "../support/client.js";
 import { joined, utf8 } from "../support/hex.js";
 import { connack, puback, pubcomp, publish, pubrec, readable, suback } from "../support/packets.js";
 
-const TODO = { todo: true };
-
 interface Wake extends Scene {
 	/** What `done` was told, each time. */
 	dones: [delivered: number, left: number][];
@@ -411,7 +409,7 @@ test("an error in done is reported, and the client has stopped all the same", ()
 	);
 });
 
-test("there is one flush at a time; the next one may begin in done", TODO, () => {
+test("there is one flush at a time; the next one may begin in done", () => {
 	const made = asleep();
 	assert.equal(made.flush(), true);
 	assert.equal(made.flush(), false);
@@ -474,7 +472,7 @@ test("start during a flush changes nothing", () => {
 	assert.equal(made.client.status.state, State.STOPPED);
 });
 
-test("a flush that begins in onDisconnect, after stop, goes its way", TODO, () => {
+test("a flush that begins in onDisconnect, after stop, goes its way", () => {
 	let client: Client | undefined;
 	const dones: number[] = [];
 	const made = connected({
@@ -887,7 +885,7 @@ test("a budget that ends with some of the acknowledgements is only too short", (
 	assert.equal(leavesEarly(made), true);
 });
 
-test("a budget that ends amid QoS 2 says nothing about what left in front of CONNACK", TODO, () => {
+test("a budget that ends amid QoS 2 says nothing about what left in front of CONNACK", () => {
 	for (const received of [false, true]) {
 		const made = asleep();
 		publishAll(made.topic(2), "1");
@@ -906,7 +904,7 @@ test("a budget that ends amid QoS 2 says nothing about what left in front of CON
 	}
 });
 
-test("a budget that ends without an acknowledgement of what left behind CONNACK says nothing about it", TODO, () => {
+test("a budget that ends without an acknowledgement of what left behind CONNACK says nothing about it", () => {
 	const made = asleep();
 	made.client.subscribe("a", 0, () => {});
 	made.flush(5);

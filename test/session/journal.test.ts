@@ -310,6 +310,36 @@ for (const whenFull of ["latest", "drop-oldest"] as const) {
 	});
 }
 
+for (const [whenFull, why] of [
+	["latest", "the bank has no room"],
+	["latest", "the store throws"],
+	["drop-oldest", "the store throws"],
+] as const) {
+	test(`${whenFull}: where ${why} publish says false, and what was to go stays`, { todo: true }, () => {
+		const options = { outbox: 128, exactlyOnce: undefined };
+		const first = life(new MemoryStore(8, 200), options);
+		const topic = first.client.topic("t", { qos: 1, whenFull });
+		const size = whenFull === "latest" ? 10 : 60;
+		topic.publish(utf8("old".padEnd(size, ".")));
+		if (why === "the store throws") first.store.failure = new Error("not now");
+		else {
+			// Names take room in the bank, and none in the outbox.
+			let name = "x".repeat(60);
+			while (name !== "") {
+				if (!first.client.topic(name, { qos: 1 }).publish(new Uint8Array(0))) name = name.slice(1);
+			}
+		}
+		const { rejected } = first.client.status;
+		assert.equal(topic.publish(utf8("new".padEnd(60, "."))), false);
+		const { replaced, dropped } = first.client.status;
+		assert.deepEqual([first.client.status.rejected, replaced, dropped], [rejected + 1, 0, 0]);
+		first.store.failure = undefined;
+		const restored = texts(sentAtOnce(reset(first, options)));
+		assert.equal(restored[0], "old".padEnd(size, "."));
+		assert.deepEqual(texts(sentAtOnce(first)), restored);
+	});
+}
+
 test("a stream in the place of what has expired: that does not come back", () => {
 	const first = life(flash(), { outbox: 64 });
 	const old = first.client.topic("old", { qos: 1, expiry: 1 });
@@ -413,7 +443,7 @@ test("identifiers that were taken outlive the turn of a bank, in order, and make
 	assert.equal(count, 4);
 });
 
-test("a board whose banks are full to the brim still keeps each identifier that it takes", { todo: true }, () => {
+test("a board whose banks are full to the brim still keeps each identifier that it takes", () => {
 	for (let length = 1; length < 60; length++) {
 		for (const last of [0, 1, 5, 9]) {
 			const options = () => ({ outbox: 256, window: 1, exactlyOnce: new ExactlyOnce(4) });
@@ -639,12 +669,12 @@ test("an outbox that has grown so that no bank of it fits beside the one that is
 	const store = inTheWay(false);
 	assert.throws(
 		() => life(store, { outbox: 700, exactlyOnce: undefined }),
-		/^Error: mqtt-mote: the store holds messages of a smaller outbox, in the way of this one; make it as it was$/,
+		/^Error: mqtt-mote: the store holds messages of another outbox, in the way of this one; make it as it was$/,
 	);
 	assert.deepEqual(texts(sentAtOnce(life(store, { outbox: 400, exactlyOnce: undefined }))), ["last"]);
 });
 
-test("an outbox that has grown, in the way of a bank in which nothing lives, just begins", { todo: true }, () => {
+test("an outbox that has grown, in the way of a bank in which nothing lives, just begins", () => {
 	const made = life(inTheWay(true), { outbox: 700, exactlyOnce: undefined });
 	made.client.topic("t", { qos: 1 }).publish(utf8("new"));
 	assert.deepEqual(texts(sentAtOnce(reset(made, { outbox: 700, exactlyOnce: undefined }))), ["new"]);
