@@ -8,7 +8,7 @@ import { Inbound } from "./inbound.js";
 import { Ledger, nameOf, Publication, type Sent, type TopicRules } from "./ledger.js";
 import type { Library } from "./library.js";
 import type { Connection } from "./network.js";
-import type { DeviceOptions, RunOptions } from "./options.js";
+import { type DeviceOptions, pagesPerBank, type RunOptions } from "./options.js";
 import { readPublish, Type, withoutEnd } from "./packets.js";
 import { numberOf } from "./payload.js";
 import { Pipelining } from "./pipelining.js";
@@ -188,7 +188,7 @@ export class Device implements Customer {
 		pipelining.forget(this.isExcused);
 		const clock = random.pick([-world.time.now, this.board.clock() - world.time.now, 2 ** 32 - random.next() * 20_000]);
 		const before = this.outbox;
-		if (random.chance(0.5)) this.outbox = random.pick([64, 100, before, before + 40, 2 * this.options.outbox]);
+		if (random.chance(0.5)) this.outbox = random.pick(this.otherOutboxes);
 		world.trace(name, `starts again, outbox ${this.outbox}`);
 		try {
 			this.board = new Board(this, { outbox: this.outbox, asleep, clock, isFirst: false });
@@ -206,6 +206,17 @@ export class Device implements Customer {
 		this.reconcile(board, 1000 * (asleep ?? 0));
 		watch.restart();
 		if (!world.isFaulty) board.settle();
+	}
+
+	/** Sizes of which no bank in the store can be in the way. */
+	private get otherOutboxes(): number[] {
+		const { store, outbox, identifiers } = this.options;
+		if (!store) return [outbox];
+		const { pageSize, pages } = store;
+		const sizes = [64, 100, outbox, outbox + 40, 2 * outbox];
+		const banks = sizes.map((size) => pagesPerBank(pageSize, size, identifiers));
+		if (pages >= 4 * Math.max(...banks)) return sizes;
+		return sizes.filter((_, index) => banks[index] === pagesPerBank(pageSize, outbox, identifiers));
 	}
 
 	/** Compares what the new life has found in its store with what the lives before have promised. */

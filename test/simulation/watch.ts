@@ -70,7 +70,7 @@ export class Watch {
 	 */
 	restart(): void {
 		for (const [identifier, { gone, isAcknowledged, topic }] of this.busy) {
-			const isAbandoned = topic.isStream && topic.qos === 2;
+			const isAbandoned = topic.isStream && topic.qos === 2 && !this.user.isExcused;
 			if (isAcknowledged || (gone && !isAbandoned)) this.busy.delete(identifier);
 		}
 	}
