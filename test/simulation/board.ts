@@ -221,7 +221,7 @@ export class Board implements LinkUser {
 		this.wraps = Math.floor((world.time.now + this.ahead) / 2 ** 32);
 		this.jumpedAt = world.time.now;
 		this.pace.isAstray = true;
-		this.device.isClockSure = false;
+		this.device.wasSet = true;
 		if (this.flushing) this.flushing.mayEnd = true;
 	}
 

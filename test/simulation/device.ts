@@ -43,7 +43,9 @@ export class Device implements Customer {
 	connections: Connection[] = [];
 	/** What the clock of the last life showed at its end; and whether it can be reckoned with. */
 	private diedAt = 0;
-	isClockSure = true;
+	private isClockSure = true;
+	/** A clock of this device was set once: times of before are no use since. */
+	wasSet = false;
 	/** Of the lives that are over. */
 	private mayRepeat = 0;
 	private outbox: number;
@@ -265,7 +267,7 @@ export class Device implements Customer {
 	 */
 	private adjust(board: Board, restored: Sent[], asleep: number): void {
 		const { isClockSure, diedAt, flash } = this;
-		this.isClockSure = true;
+		this.isClockSure = !this.wasSet;
 		const stamps = board.records().map(({ stamp }) => stamp);
 		let shift: number | undefined;
 		let newest = 0;
@@ -279,7 +281,7 @@ export class Device implements Customer {
 			newest = message.stamp;
 			message.stamp = stamp;
 		}
-		if (shift === undefined || !isClockSure || flash?.failures) return;
+		if (shift === undefined || !isClockSure || this.wasSet || flash?.failures) return;
 		// The last time of the life before that the journal tells of.
 		const last = board.clock() - asleep - shift;
 		if (((last - newest) | 0) < 0) this.fail(`what was restored seems to be ${(newest - last) | 0} ms too old`);
