@@ -237,6 +237,7 @@ test("QoS 0 and streams are not in the journal", () => {
 	assert.equal(first.store.bytesWritten, 0);
 	assert.deepEqual(texts(sentAtOnce(first, false)), ["1", "2,0", "AAA"]);
 	first.client.topic("u", { qos: 1 }).publish(utf8("3"));
+	first.network.receive(puback(1)); // the stream's
 	const second = reset(first);
 	assert.equal(second.journal.restored, 1);
 	assert.deepEqual(sentAtOnce(second, false), ["PUBLISH u '3' qos 1 id 2 dup"]);
@@ -675,9 +676,24 @@ test("an outbox that has grown so that no bank of it fits beside the one that is
 });
 
 test("an outbox that has grown, in the way of a bank in which nothing lives, just begins", () => {
-	const made = life(inTheWay(true), { outbox: 700, exactlyOnce: undefined });
-	made.client.topic("t", { qos: 1 }).publish(utf8("new"));
-	assert.deepEqual(texts(sentAtOnce(reset(made, { outbox: 700, exactlyOnce: undefined }))), ["new"]);
+	for (const exactlyOnce of [undefined, new ExactlyOnce(4)]) {
+		const options = { outbox: 700, exactlyOnce };
+		const made = life(inTheWay(true), options);
+		made.client.topic("t", { qos: 1 }).publish(utf8("new"));
+		assert.deepEqual(texts(sentAtOnce(reset(made, options))), ["new"]);
+	}
+});
+
+test("an identifier that is taken lives, too", () => {
+	const store = inTheWay(true);
+	const first = life(store, { outbox: 400, exactlyOnce: new ExactlyOnce(1) });
+	first.client.subscribe("#", 2, () => {});
+	const [subscribe] = sentAtOnce(first);
+	first.network.receive(suback(Number(/id (\d+)/.exec(subscribe)?.[1]), 2));
+	first.network.receive(publish("a", "x", { qos: 2, id: 5 }));
+	assert.throws(() => life(store, { outbox: 700, exactlyOnce: new ExactlyOnce(1) }), /in the way of this one/);
+	first.network.receive(pubrel(5));
+	life(store, { outbox: 700, exactlyOnce: new ExactlyOnce(1) });
 });
 
 test("identifiers that were taken do not stop a firmware without QoS 2", () => {
