@@ -102,7 +102,8 @@ export class Application {
 		const { world, device } = board;
 		const { random } = world;
 		if (!world.isFaulty) return;
-		for (let i = random.below(6); i >= 0; i--) this.publish();
+		if (random.chance(0.2)) for (let i = 0; i < 60; i++) this.publish(1);
+		else for (let i = random.below(6); i >= 0; i--) this.publish();
 		board.flush(random.pick([0.1, 1, 5, 20]), () => {
 			if (!world.isFaulty) board.start();
 			else if (device.flash && random.chance(0.2)) world.time.after(random.next() * 20, () => board.die());
@@ -154,9 +155,10 @@ export class Application {
 		else if (choice < 98) board.sleep(world.about(random.pick([500, 5_000, 60_000])));
 	}
 
-	private publish(): void {
+	/** To any topic, a quarter of the outbox or `most` bytes at the most. */
+	private publish(most = this.board.options.outbox / 4): void {
 		const { board } = this;
-		const { world, options } = board;
+		const { world } = board;
 		const { random } = world;
 		if (this.channels.length === 0 || board.isDead) return;
 		const { publication, topic, stream } = random.pick(this.channels);
@@ -165,7 +167,7 @@ export class Application {
 			return;
 		}
 		const { salt, sent } = publication;
-		const length = Math.floor(world.about(random.pick([1, 12, 12, options.outbox / 4])));
+		const length = Math.floor(world.about(random.pick([1, Math.min(12, most), Math.min(12, most), most])));
 		const payload = payloadOf(sent.length + 1, salt, length);
 		const message = publication.add(payload.length, board.clock());
 		const asNumber = payload.length === String(message.number).length;

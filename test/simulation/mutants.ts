@@ -303,7 +303,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "does not learn that a broker does not take what comes early",
 		file: "session/flush.ts",
-		from: "if (!this.isEarly && this.isDoubtful) this.session.setPatient(true);",
+		from: "if (!this.isEarly && this.isDoubtful) session.setPatient(true);",
 		to: "",
 	},
 	{
@@ -315,8 +315,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "flushes beyond its budget",
 		file: "session/flush.ts",
-		from: "this.alarm.set(left > 0 ? left : 0);",
-		to: "this.alarm.set(left > 0 ? left + 500 : 0);",
+		from: "this.alarm.set(this.budget);",
+		to: "this.alarm.set(this.budget + 500);",
 	},
 	{
 		name: "counts what was delivered before a flush",

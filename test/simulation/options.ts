@@ -90,7 +90,7 @@ function drawDevice(random: Random, clientId: string, brokerWindow: number, isHo
 		outbox,
 		output: random.pick([32, 40, 64, 256]),
 		inbox: random.pick([16, 24, 64, 256]),
-		window: random.pick([1, 2, 4, 16, 40]),
+		window: random.pick([1, 2, 4, 16, 100]),
 		timeout: random.pick([1, 2, 5, 10]),
 		retryBase,
 		retryCap: retryBase * random.pick([1, 4, 20, 60]),
