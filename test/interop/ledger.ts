@@ -10,7 +10,7 @@ interface Fate {
 	again: boolean;
 	/** How many copies of it the broker may have passed on, if it does as section 4.3 says. */
 	copies: number;
-	/** The session in which PUBLISH was sent last, in which PUBREC came, in which PUBREL was sent; 0 if in none. */
+	/** The session in which PUBLISH was sent last, in which PUBREC came, in which PUBREL was sent; -1 if in none. */
 	published: number;
 	received: number;
 	released: number;
@@ -71,9 +71,9 @@ export class Ledger {
 		const fate = known ?? {
 			again: false,
 			copies: 0,
-			published: 0,
-			received: 0,
-			released: 0,
+			published: -1,
+			received: -1,
+			released: -1,
 			connection: 0,
 			arrived: false,
 		};

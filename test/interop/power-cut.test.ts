@@ -11,12 +11,13 @@
  * the board was killed between this and the journal's note of it: then it is the last one that the life before wrote down.
  */
 import assert from "node:assert/strict";
-import { type TestContext, test } from "node:test";
+import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
-import { Cutter } from "../support/cutter.js";
+import type { Cutter } from "../support/cutter.js";
 import { peer, watch } from "../support/peers.js";
 import { until } from "../support/programs.js";
 import { Random, seeded } from "../support/random.js";
+import { badLink } from "./bad-link.js";
 import { mosquitto } from "./brokers.js";
 import { CUTS, RESTARTS, TIMEOUT } from "./figures.js";
 import { Ledger } from "./ledger.js";
@@ -27,20 +28,18 @@ import { LAST, nameOf, payloadOf, qosOf, repeats, spoilt, without } from "./name
 /** Messages that are published for the board in each life, on an average. */
 const INBOUND = 5;
 
-/** Bytes that a connection carries, where it breaks; for why no less, see broken-links.test.ts. */
+/** Bytes that a connection carries, where it breaks, at least; for why no less, see broken-links.test.ts. */
 const SHORTEST = 300;
-const LONGEST = 3000;
 
-/** A port for the board, with a ledger; some of its connections break. */
-async function badLink(context: TestContext, random: Random, target: number): Promise<[Cutter, Ledger]> {
-	const [cutter, ledger] = [await Cutter.open(context, target), new Ledger()];
-	cutter.limit = () => (random.chance(0.3) ? SHORTEST + random.below(LONGEST - SHORTEST) : Number.POSITIVE_INFINITY);
+/** A ledger of what goes through. */
+function watched(cutter: Cutter): Ledger {
+	const ledger = new Ledger();
 	cutter.breaksAt = (packet, isOurs) => {
 		if (isOurs) ledger.sent(packet);
 		else ledger.received(packet);
 		return false;
 	};
-	return [cutter, ledger];
+	return ledger;
 }
 
 /** By which messages of one QoS are in order. */
@@ -73,7 +72,8 @@ test(`a board is killed ${CUTS} times: what publish said true for is not lost, a
 	const before = await peer(context, broker.port, 4, { clientId: "board", clean: false });
 	await before.subscribeAsync("in/2", { qos: 2 });
 	await before.endAsync();
-	const [cutter, ledger] = await badLink(context, randomLink, broker.port);
+	const cutter = await badLink(context, randomLink, broker.port, SHORTEST);
+	const ledger = watched(cutter);
 	const board = new MortalBoard(context, random, cutter.port, true);
 	const sent: string[] = [];
 	const send = async (name: string) => {
@@ -133,7 +133,8 @@ test(`a board and its broker are killed in turn, ${RESTARTS} times each: nothing
 	const random = seeded((message) => context.diagnostic(message));
 	const [randomLink, randomBroker] = [new Random(random.seed + 1), new Random(random.seed + 2)];
 	const broker = await Mortal.mosquitto(context, false);
-	const [cutter, ledger] = await badLink(context, randomLink, broker.port);
+	const cutter = await badLink(context, randomLink, broker.port, SHORTEST);
+	const ledger = watched(cutter);
 	const board = new MortalBoard(context, random, cutter.port, false);
 	const restart = async (wait: number) => {
 		await sleep(wait);
