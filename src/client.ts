@@ -279,10 +279,10 @@ export class Client {
 	 */
 	flush(budget: number, done: Flushed): boolean {
 		const { session } = this;
-		const milliseconds = 1000 * number(budget, 0.1, 0.1, 86_400, "budget (seconds)");
-		if (typeof done !== "function") fail("flush needs a callback");
+		if (!(budget >= 0.1 && budget <= 86_400)) fail(`budget must be 0.1 to 86,400 seconds, not ${budget}`);
+		if (!(done instanceof Function)) fail("flush needs a callback");
 		if (!this.flushing) this.flushing = new Flush(session);
-		return this.flushing.begin(milliseconds, done);
+		return this.flushing.begin(1000 * budget, done);
 	}
 
 	/**

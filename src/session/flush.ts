@@ -120,7 +120,8 @@ export class Flush {
 			return;
 		}
 		this.isNew = false;
-		this.alarm.set(this.budget);
+		const left = this.left();
+		this.alarm.set(left > 0 ? left : 0);
 		this.look();
 	}
 

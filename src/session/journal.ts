@@ -2,8 +2,8 @@
  * The journal: a session's memory over a Store, so that a reset or a power cut at any moment loses nothing that
  * `publish` said true for. It is handed in by the application; the session and ExactlyOnce are its only callers.
  *
- * The store is used in banks of whole pages, in turn, as large as the outbox needs them. A bank begins with a snapshot of all that lives; what changes is
- * appended to it, each byte written once. When it is full the next one is erased and begun. Its header is written
+ * Each half of the store is a bank, and they are used in turn. A bank begins with a snapshot of all that lives; what
+ * changes is appended to it, each byte written once. When it is full the other one is erased and begun. Its header is written
  * last: from then on it counts, and not the one before. So an erase is shared by the many messages that a bank takes.
  *
  * A record, of the outbox or of the kinds below, ends with zeros up to a multiple of four bytes, and a check:
@@ -43,7 +43,7 @@ export const enum Kind {
 	PATIENT = 12,
 	/** This identifier was used last. */
 	USED = 13,
-	/** A bank's header: the version in place of a topic, the bank's pages in place of an identifier; MAGIC, and the bank's number. */
+	/** A bank's header: in place of a topic the version; MAGIC, and the bank's number. */
 	BANK = 14,
 }
 
@@ -78,16 +78,14 @@ export class Journal {
 	private readonly scratch = new Uint8Array(CHUNK);
 	/** Payloads of LIFE and BANK. */
 	private readonly words = new Uint8Array(8);
-	/** A bit for each topic that this bank names. */
+	/** A bit for each topic that this bank names, and for each that a snapshot would. */
 	private readonly known = new Uint8Array(32);
+	private readonly wanted = new Uint8Array(32);
 	private session!: Session;
-	/** Pages of a bank. */
-	private perBank = 0;
-	/** The bank in use, which may have another size: its first page, its bytes, its number, counted from 1, */
-	private page = 0;
+	/** Bytes of a bank; the one in use, 0 or 1; its number, counted from 1; and where in it the next record goes: `size` if nowhere. */
 	private size = 0;
+	private bank = 0;
 	private serial = 0;
-	/** and where in it the next record goes: `size` if nowhere. */
 	private at = 0;
 	/** The last time that the journal tells of, by the clock of its life; -1 if it tells of none. */
 	private last = -1;
@@ -97,8 +95,8 @@ export class Journal {
 	/**
 	 * `asleep`: seconds between the last life and this one, where the board knows them: they count for `expiry` and Age.
 	 *
-	 * The store needs two banks, each of as many pages as hold twice the outbox, 8 bytes for each identifier of ExactlyOnce,
-	 * and 16.
+	 * Each half of the store, in whole pages, has to hold twice the outbox, 8 bytes for each identifier of ExactlyOnce, and 64. It is
+	 * read when the client is made: a larger store is erased less often, and takes longer to read.
 	 */
 	constructor(store: Store, asleep?: number) {
 		this.store = store;
@@ -118,28 +116,21 @@ export class Journal {
 		this.session = session;
 		if (outbox.size > LARGEST_OUTBOX) fail(`with a journal, outbox is ${LARGEST_OUTBOX} bytes at most`);
 		const inbound = exactlyOnce ? exactlyOnce.identifiers.length : 0;
-		const perBank = Math.ceil((BANK_HEADER + 2 * outbox.size + FRAME * inbound) / pageSize);
-		this.perBank = perBank;
-		for (let page = 0; page * pageSize + BANK_HEADER <= pages * pageSize; page++) {
-			const serial = this.serialOf(page);
+		const least = Math.ceil((2 * outbox.size + FRAME * inbound + 64) / pageSize);
+		this.size = (pages >> 1) * pageSize;
+		if (!(pages >= 2 * least)) {
+			fail(`the store has ${pages} pages of ${pageSize} bytes; for this outbox it needs ${2 * least}`);
+		}
+		for (let bank = 0; bank < 2; bank++) {
+			const serial = this.serialOf(bank);
 			if (serial <= this.serial) continue;
 			this.serial = serial;
-			this.page = page;
-			this.size = ((this.scratch[Offset.IDENTIFIER] << 8) | this.scratch[Offset.IDENTIFIER_LOW]) * pageSize;
-		}
-		if (!(pages >= 2 * perBank)) {
-			fail(`the store has ${pages} pages of ${pageSize} bytes; for this outbox it needs ${2 * perBank}`);
+			this.bank = bank;
 		}
 		this.at = this.size;
 		if (this.serial === 0) return false;
-		this.damaged = 0;
 		this.replay();
 		this.restored = outbox.count();
-		if (this.nextPage() === -1) {
-			const isEmpty = this.restored === 0 && (!exactlyOnce || exactlyOnce.free === inbound);
-			if (!isEmpty) fail("the store holds messages of another outbox, in the way of this one; make it as it was");
-			this.page = this.size = this.at = 0;
-		}
 		outbox.mark();
 		outbox.rewind();
 		let isTimed = false;
@@ -150,10 +141,10 @@ export class Journal {
 			if (topic.qos === 2 && !exactlyOnce) fail("the store holds messages at QoS 2: exactlyOnce is missing");
 			if (state === RecordState.WAITING) this.unsent = true;
 			if (topic.trail !== 0) isTimed = true;
-			this.name(topic);
+			mark(this.known, topic);
 		}
 		for (let i = 0; i < topics.length; i++) {
-			if (topics[i] && this.knows(topics[i])) this.orphans.push(topics[i]);
+			if (topics[i] && has(this.known, topics[i])) this.orphans.push(topics[i]);
 			else topics[i] = undefined as never;
 		}
 		if (isTimed) {
@@ -181,32 +172,18 @@ export class Journal {
 		return undefined;
 	}
 
-	/** The number of the bank that begins with this page, its header in `scratch`; 0 if none does. */
-	private serialOf(page: number): number {
+	/** The number of a bank; 0 if it has none. */
+	private serialOf(bank: number): number {
 		const { scratch, store } = this;
-		const base = page * store.pageSize;
+		const base = bank * this.size;
 		store.read(base, scratch, 0, BANK_HEADER);
 		if (isErased(scratch)) return 0;
 		const serial = readWord(scratch, RECORD_HEADER + 4);
 		const isHeader = scratch[0] === 0 && scratch[1] === 8 && scratch[Offset.STATE] === Kind.BANK;
 		const isOurs = scratch[Offset.TOPIC] === VERSION && readWord(scratch, RECORD_HEADER) === MAGIC;
-		const end = page + ((scratch[Offset.IDENTIFIER] << 8) | scratch[Offset.IDENTIFIER_LOW]);
-		if (isHeader && isOurs && end <= store.pages && this.isWhole(base, BANK_HEADER, serial)) return serial;
+		if (isHeader && isOurs && this.isWhole(base, BANK_HEADER, serial)) return serial;
 		this.damaged++;
 		return 0;
-	}
-
-	/** The page where the next bank begins: any behind the one in use, or else from the front, but not on it; -1 if there is none. */
-	private nextPage(): number {
-		const { store, perBank, page } = this;
-		const end = page + this.size / store.pageSize;
-		const banks = Math.floor(store.pages / perBank);
-		let bank = Math.ceil(end / perBank);
-		for (let i = 0; i < banks; i++, bank++) {
-			const next = (bank % banks) * perBank;
-			if (next >= end || next + perBank <= page) return next;
-		}
-		return -1;
 	}
 
 	/** Does a record of `size` bytes stand here in the store, in the bank with this number? */
@@ -226,7 +203,7 @@ export class Journal {
 	private replay(): void {
 		const { store, scratch, size, serial } = this;
 		const { outbox } = this.session;
-		const base = this.page * store.pageSize;
+		const base = this.bank * size;
 		for (let at = 0; at + FRAME <= size; ) {
 			store.read(base + at, scratch, 0, FRAME);
 			this.at = at;
@@ -328,24 +305,29 @@ export class Journal {
 
 	// What is. Each change is made in memory first.
 
-	/** @internal Keeps the message of the record at `at`, and gives it an identifier. Where that is not possible, the record goes: false. */
-	keep(topic: Topic, at: number): boolean {
+	/** @internal Is there room for a message more, and for all that may yet have to be noted? */
+	fits(topic: Topic, length: number): boolean {
+		const { exactlyOnce } = this.session;
+		// An identifier each, and what a snapshot has beside messages and those.
+		const reserve = FRAME * (exactlyOnce ? exactlyOnce.free + 4 : 4);
+		const need = sizeOf(length) + sizeOf(topic.name.length) + reserve;
+		return this.at + need <= this.size || this.snapshot(false) + need <= this.size;
+	}
+
+	/** @internal Keeps the message of the record at `at`, and gives it an identifier. If the store throws, the record goes: false. */
+	keep(at: number): boolean {
 		const { session } = this;
-		const { outbox, exactlyOnce } = session;
+		const { outbox } = session;
+		const topic = session.topics[outbox.bytes[at + Offset.TOPIC]];
 		const identifier = this.heritage !== 0 ? this.heritage : session.nextIdentifier();
 		this.heritage = 0;
 		outbox.bytes[at + Offset.IDENTIFIER] = identifier >> 8;
 		outbox.bytes[at + Offset.IDENTIFIER_LOW] = identifier;
-		// What is noted later, and lives, will have room in a snapshot.
-		const reserve = FRAME * (exactlyOnce ? exactlyOnce.free + 4 : 4);
-		let room = this.size - this.at - sizeOf(outbox.next(at) - at - RECORD_HEADER) - reserve;
-		if (!this.knows(topic)) room -= sizeOf(topic.name.length);
+		let end = this.at + sizeOf(outbox.next(at) - at - RECORD_HEADER);
+		if (!has(this.known, topic)) end += sizeOf(topic.name.length);
 		try {
-			if (room >= 0) this.message(at);
-			else if (!this.turn(reserve)) {
-				outbox.release(at);
-				return false;
-			}
+			if (end <= this.size) this.message(at);
+			else this.turn();
 			return true;
 		} catch (error) {
 			outbox.release(at);
@@ -367,7 +349,7 @@ export class Journal {
 
 	private write(kind: Kind, topic: number, identifier: number, bytes: Uint8Array, start: number, length: number): void {
 		try {
-			if (this.at + sizeOf(length) > this.size) this.turn(0);
+			if (this.at + sizeOf(length) > this.size) this.turn();
 			else this.append(kind, topic, identifier, bytes, start, length);
 		} catch (error) {
 			this.failed(error);
@@ -381,18 +363,14 @@ export class Journal {
 		this.error = error;
 	}
 
-	/** Begins the next bank with all that lives, the change in hand included; false if it would have no room beside the reserve. */
-	private turn(reserve: number): boolean {
-		const { store, words, page, size, serial, perBank } = this;
+	/** Begins the other bank with all that lives, the change in hand included. */
+	private turn(): void {
+		const { store, words, size, bank, serial } = this;
 		const { pageSize } = store;
-		const next = this.nextPage();
-		this.known.fill(0);
-		this.at = size;
-		if (this.snapshot(false) + reserve > perBank * pageSize) return false;
+		const next = 1 - bank;
 		try {
-			for (let i = 0; i < perBank; i++) store.erase(next + i);
-			this.page = next;
-			this.size = perBank * pageSize;
+			for (let at = 0; at < size; at += pageSize) store.erase((next * size + at) / pageSize);
+			this.bank = next;
 			this.serial = serial + 1;
 			this.at = BANK_HEADER;
 			this.known.fill(0);
@@ -401,46 +379,46 @@ export class Journal {
 			writeWord(words, 0, MAGIC);
 			writeWord(words, 4, this.serial);
 			this.at = 0;
-			this.append(Kind.BANK, VERSION, perBank, words, 0, 8);
+			this.append(Kind.BANK, VERSION, 0, words, 0, 8);
 			this.at = end;
 		} catch (error) {
-			this.page = page;
-			this.size = size;
+			this.bank = bank;
 			this.serial = serial;
 			throw error;
 		}
-		return true;
 	}
 
-	/** Writes all that lives, or only says how many bytes of a bank that takes. */
+	/** Writes all that lives, or only says how many bytes messages, topics and identifiers take. */
 	private snapshot(writes: boolean): number {
 		const { outbox, topics, exactlyOnce, patient, identifier, link } = this.session;
-		const { words } = this;
-		let size = BANK_HEADER + 4 * FRAME;
+		const { words, wanted } = this;
+		let size = 0;
 		let isTimed = false;
-		if (patient && writes) this.append(Kind.PATIENT, 0, 1, words, 0, 0);
+		wanted.fill(0);
+		if (writes) {
+			this.unsent = false;
+			if (patient) this.append(Kind.PATIENT, 0, 1, words, 0, 0);
+		}
 		for (let i = 0; exactlyOnce && exactlyOnce.identifiers[i] > 0; i++) {
 			size += FRAME;
 			if (writes) this.append(Kind.TAKEN, 0, exactlyOnce.identifiers[i], words, 0, 0);
 		}
-		if (writes) this.unsent = false;
 		for (let at = outbox.head; at < outbox.tail; at = outbox.next(at)) {
 			const topic = topics[outbox.bytes[at + Offset.TOPIC]];
 			if (outbox.bytes[at + Offset.STATE] === RecordState.RELEASED || topic.qos === 0 || topic.stream) continue;
 			if (topic.trail !== 0) isTimed = true;
 			size += sizeOf(outbox.next(at) - at - RECORD_HEADER);
-			if (!this.knows(topic)) size += sizeOf(topic.name.length);
+			if (!has(wanted, topic)) size += sizeOf(topic.name.length);
+			mark(wanted, topic);
 			if (writes) this.message(at);
-			else this.name(topic);
 		}
-		if (!writes) return size;
-		this.append(Kind.USED, 0, identifier, words, 0, 0);
-		if (isTimed) {
+		if (writes) this.append(Kind.USED, 0, identifier, words, 0, 0);
+		if (isTimed && writes) {
 			writeWord(words, 0, 0);
 			writeWord(words, 4, link.clock.time());
 			this.append(Kind.LIFE, 0, 0, words, 0, 8);
 		}
-		return size;
+		return size + BANK_HEADER;
 	}
 
 	/** Appends a message, behind its topic if the bank does not know that. */
@@ -451,9 +429,9 @@ export class Journal {
 		const topic = session.topics[index];
 		const identifier = (bytes[at + Offset.IDENTIFIER] << 8) | bytes[at + Offset.IDENTIFIER_LOW];
 		let state = bytes[at + Offset.STATE];
-		if (!this.knows(topic)) {
+		if (!has(this.known, topic)) {
 			this.append(Kind.TOPIC, index, (topic.header << 8) | topic.trail, topic.name, 0, topic.name.length);
-			this.name(topic);
+			mark(this.known, topic);
 		}
 		if (state === RecordState.WAITING && session.isSending) state = topic.qos;
 		if (state === RecordState.WAITING) this.unsent = true;
@@ -470,7 +448,7 @@ export class Journal {
 	): void {
 		const { scratch, store } = this;
 		const end = sizeOf(length) - 2;
-		let at = this.page * store.pageSize + this.at;
+		let at = this.bank * this.size + this.at;
 		let check = seed(this.serial);
 		let filled = 0;
 		scratch[0] = length >> 8;
@@ -493,14 +471,15 @@ export class Journal {
 		store.write(at, scratch, 0, filled + 2);
 		this.at += end + 2;
 	}
+}
 
-	private knows({ index }: Topic): boolean {
-		return ((this.known[index >> 3] >> (index & 7)) & 1) !== 0;
-	}
+/** Is the bit of this topic set? */
+function has(topics: Uint8Array, { index }: Topic): boolean {
+	return ((topics[index >> 3] >> (index & 7)) & 1) !== 0;
+}
 
-	private name({ index }: Topic): void {
-		this.known[index >> 3] |= 1 << (index & 7);
-	}
+function mark(topics: Uint8Array, { index }: Topic): void {
+	topics[index >> 3] |= 1 << (index & 7);
 }
 
 /** Bytes of a record with this payload. */

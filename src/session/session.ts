@@ -288,12 +288,13 @@ export class Session implements LinkOwner, PacketReceiver {
 	keep(topic: Topic, payload: Uint8Array, length: number): boolean {
 		const { outbox, journal } = this;
 		const { trail } = topic;
+		const isJournaled = journal && topic.qos !== 0 && !topic.stream;
+		if (isJournaled && !journal.fits(topic, length + trail)) return this.refuse(length + trail);
 		const isTaken = this.rules
 			? this.rules.keep(this, topic, payload, length)
 			: outbox.append(payload, length, topic.index, 0, RecordState.WAITING);
 		if (!isTaken) return this.refuse(length + trail);
-		const at = outbox.tail - RECORD_HEADER - length - trail;
-		if (journal && topic.qos !== 0 && !topic.stream && !journal.keep(topic, at)) return this.refuse(length);
+		if (isJournaled && !journal.keep(outbox.tail - RECORD_HEADER - length - trail)) return this.refuse(length);
 		this.accepted++;
 		this.wake();
 		return true;
