@@ -43,8 +43,6 @@ export interface LifeOptions {
 interface Flushing {
 	begunAt: number;
 	deadline: number;
-	/** Milliseconds by which its first alarm was late. */
-	late: number;
 	/** `status.delivered` when it began. */
 	before: number;
 	/** Something else may end it early: the application has stopped the client, or its clock was set. */
@@ -264,7 +262,6 @@ export class Board implements LinkUser {
 		const flushing = {
 			begunAt: world.time.now,
 			deadline: world.time.now + 1000 * budget,
-			late: 0,
 			before: client.status.delivered,
 			mayEnd: false,
 		};
@@ -292,7 +289,7 @@ export class Board implements LinkUser {
 		if (status.state !== State.STOPPED && this.startedAt < now) this.fail(`flush is done in state ${status.state}`);
 		if (delivered !== status.delivered - before) this.fail(`flush says ${delivered} messages were delivered`);
 		if (left !== this.insides.left) this.fail(`flush says ${left} messages are left`);
-		const late = now - Math.max(deadline + flushing.late, this.wokenAt);
+		const late = now - Math.max(deadline, this.wokenAt);
 		if (late > LATE) this.fail(`flush is done ${late.toFixed()} ms after its budget`);
 		const isHopeless = pace.attemptAt >= deadline - LATE || this.jumpedAt >= pace.setAt;
 		if (this.leftAtEnd > 0 && now < deadline - LATE && !mayEnd && !isHopeless) {
@@ -314,13 +311,15 @@ export class Board implements LinkUser {
 		const isTaken = act();
 		if (this.isDead) return false;
 		message.isUncertain = false;
-		// Where the journal has no room, or fails, it may still hold what went from the outbox.
 		const isKept = topic.qos > 0 && !topic.isStream && device.flash !== undefined;
-		for (const one of dropped) one.isUncertain = !isTaken && isKept;
+		const hasFailed = (this.journal?.failures ?? 0) > failures;
+		// Where the store fails it may still hold what went from the outbox; where the journal has no room nothing goes.
+		for (const one of dropped) one.isUncertain = hasFailed;
+		if (!isTaken && isKept && !hasFailed) drops.undo(dropped);
 		// At QoS 0 a message may go straight into the output.
 		const isRight = forecast === undefined || isTaken === forecast || (isTaken ? topic.qos === 0 : isKept);
 		if (!isRight) this.fail(`publish to ${topic.name} says ${isTaken}`);
-		if (!isTaken && (this.journal?.failures ?? 0) > failures) {
+		if (!isTaken && hasFailed) {
 			// A part of it, or all, may stand in the store.
 			message.gone = "refused";
 			message.isUncertain = true;
@@ -345,9 +344,6 @@ export class Board implements LinkUser {
 		milliseconds = Math.min(milliseconds, 1000 * this.device.run.duration - this.world.time.now);
 		this.world.fault("slept", this.name, `${(milliseconds / 1000).toFixed(1)} s`);
 		this.asleep = [];
-		// A flush reckons from its first alarm on.
-		const { flushing } = this;
-		if (flushing && this.world.time.now < flushing.begunAt + LATE) flushing.late = milliseconds;
 		this.world.time.after(milliseconds, () => {
 			const acts = this.asleep as (() => void)[];
 			this.asleep = undefined;
@@ -604,8 +600,7 @@ export class Board implements LinkUser {
 				this.fail(`has not noticed for ${((now - deaf) / 1000).toFixed(1)} s that its link is half open`);
 			}
 		}
-		if (flushing && now > Math.max(flushing.deadline + flushing.late, this.wokenAt) + LATE)
-			this.fail("a flush does not end");
+		if (flushing && now > Math.max(flushing.deadline, this.wokenAt) + LATE) this.fail("a flush does not end");
 		if (flushing && !flushing.mayEnd && status.state === State.WAITING && !pace.isAstray) {
 			const begunAt = Math.max(flushing.begunAt, pace.setAt, this.wokenAt);
 			const isHopeless = pace.attemptAt > flushing.deadline + LATE;

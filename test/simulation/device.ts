@@ -195,8 +195,8 @@ export class Device implements Customer {
 		try {
 			this.board = new Board(this, { outbox: this.outbox, asleep, clock, isFirst: false });
 		} catch (error) {
-			// Nothing is lost where what is stored does not fit, or the store is too small.
-			if (!/the store (has|holds)/.test(String(error)) || this.outbox === before) throw error;
+			// Nothing is lost where what is stored does not fit.
+			if (!/the store holds/.test(String(error)) || this.outbox === before) throw error;
 			this.outbox = before;
 			this.board = new Board(this, { outbox: before, asleep, clock, isFirst: false });
 		}
@@ -210,15 +210,13 @@ export class Device implements Customer {
 		if (!world.isFaulty) board.settle();
 	}
 
-	/** Sizes of which no bank in the store can be in the way. */
+	/** Sizes for which the store has room. */
 	private get otherOutboxes(): number[] {
 		const { store, outbox, identifiers } = this.options;
 		if (!store) return [outbox];
 		const { pageSize, pages } = store;
 		const sizes = [64, 100, outbox, outbox + 40, 2 * outbox];
-		const banks = sizes.map((size) => pagesPerBank(pageSize, size, identifiers));
-		if (pages >= 4 * Math.max(...banks)) return sizes;
-		return sizes.filter((_, index) => banks[index] === pagesPerBank(pageSize, outbox, identifiers));
+		return sizes.filter((size) => 2 * pagesPerBank(pageSize, size, identifiers) <= pages);
 	}
 
 	/** Compares what the new life has found in its store with what the lives before have promised. */

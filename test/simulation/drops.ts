@@ -94,6 +94,15 @@ export class Drops {
 		return expiry > 0 && this.board.declares(topic) && this.board.ageOf(message) >= expiry;
 	}
 
+	/** Nothing was dropped after all. */
+	undo(messages: Sent[]): void {
+		for (const message of messages) {
+			this[message.gone as "expired" | "dropped" | "replaced"]--;
+			if (message.topic.qos > 0) this.kept--;
+			message.gone = undefined;
+		}
+	}
+
 	private drop(message: Sent, gone: Gone): void {
 		const { board } = this;
 		message.gone = gone;

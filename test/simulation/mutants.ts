@@ -196,12 +196,12 @@ export const MUTANTS: readonly Mutant[] = [
 			writeWord(words, 0, MAGIC);
 			writeWord(words, 4, this.serial);
 			this.at = 0;
-			this.append(Kind.BANK, VERSION, perBank, words, 0, 8);
+			this.append(Kind.BANK, VERSION, 0, words, 0, 8);
 			this.at = end;`,
 		to: `			writeWord(words, 0, MAGIC);
 			writeWord(words, 4, this.serial);
 			this.at = 0;
-			this.append(Kind.BANK, VERSION, perBank, words, 0, 8);
+			this.append(Kind.BANK, VERSION, 0, words, 0, 8);
 			this.snapshot(true);`,
 	},
 	{
@@ -315,8 +315,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "flushes beyond its budget",
 		file: "session/flush.ts",
-		from: "this.alarm.set(this.budget);",
-		to: "this.alarm.set(this.budget + 500);",
+		from: "this.alarm.set(left > 0 ? left : 0);",
+		to: "this.alarm.set(left > 0 ? left + 500 : 0);",
 	},
 	{
 		name: "counts what was delivered before a flush",

@@ -113,11 +113,11 @@ function drawDevice(random: Random, clientId: string, brokerWindow: number, isHo
 function drawStore(random: Random, outbox: number, identifiers: number): StoreOptions {
 	const pageSize = random.pick([64, 256, 1024]);
 	const perBank = pagesPerBank(pageSize, outbox, identifiers);
-	const pages = 2 * perBank + random.pick([0, 1, 2, 6 * perBank]);
+	const pages = 2 * perBank + random.pick([0, 1, 2, 2 * perBank]);
 	return { pageSize, pages, failing: random.chance(0.2) ? 0.02 : 0, isForeign: random.chance(0.15) };
 }
 
 /** Of the journal of a client with this outbox. */
 export function pagesPerBank(pageSize: number, outbox: number, identifiers: number): number {
-	return Math.ceil((16 + 2 * ((outbox + 3) & ~3) + 8 * identifiers) / pageSize);
+	return Math.ceil((64 + 2 * ((outbox + 3) & ~3) + 8 * identifiers) / pageSize);
 }
