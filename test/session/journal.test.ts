@@ -4,6 +4,7 @@ import { test } from "node:test";
 import {
 	Age,
 	type ClientOptions,
+	Deferral,
 	ExactlyOnce,
 	Journal,
 	type Source,
@@ -311,33 +312,40 @@ for (const whenFull of ["latest", "drop-oldest"] as const) {
 	});
 }
 
-for (const [whenFull, why] of [
-	["latest", "the bank has no room"],
-	["latest", "the store throws"],
-	["drop-oldest", "the store throws"],
-] as const) {
-	test(`${whenFull}: where ${why} publish says false, and what was to go stays`, { todo: true }, () => {
+test("latest: where the bank has no room publish says false, and what was to go stays", () => {
+	const options = { outbox: 128, exactlyOnce: undefined };
+	const first = life(new MemoryStore(8, 100), options);
+	const topic = first.client.topic("t", { qos: 1, whenFull: "latest" });
+	topic.publish(utf8("old"));
+	// Names take room in the bank, and none in the outbox.
+	let name = "x".repeat(60);
+	while (name !== "") {
+		if (!first.client.topic(name, { qos: 1 }).publish(new Uint8Array(0))) name = name.slice(1);
+	}
+	const { rejected } = first.client.status;
+	assert.equal(topic.publish(utf8("new".padEnd(60, "."))), false);
+	assert.deepEqual([first.client.status.rejected, first.client.status.replaced], [rejected + 1, 0]);
+	const restored = texts(sentAtOnce(reset(first, options)));
+	assert.equal(restored[0], "old");
+	assert.deepEqual(texts(sentAtOnce(first)), restored);
+});
+
+for (const whenFull of ["latest", "drop-oldest"] as const) {
+	test(`${whenFull}: where the store throws publish says false, and counts what is lost with it`, () => {
 		const options = { outbox: 128, exactlyOnce: undefined };
-		const first = life(new MemoryStore(8, 200), options);
+		const first = life(flash(), options);
 		const topic = first.client.topic("t", { qos: 1, whenFull });
-		const size = whenFull === "latest" ? 10 : 60;
-		topic.publish(utf8("old".padEnd(size, ".")));
-		if (why === "the store throws") first.store.failure = new Error("not now");
-		else {
-			// Names take room in the bank, and none in the outbox.
-			let name = "x".repeat(60);
-			while (name !== "") {
-				if (!first.client.topic(name, { qos: 1 }).publish(new Uint8Array(0))) name = name.slice(1);
-			}
-		}
-		const { rejected } = first.client.status;
-		assert.equal(topic.publish(utf8("new".padEnd(60, "."))), false);
-		const { replaced, dropped } = first.client.status;
-		assert.deepEqual([first.client.status.rejected, replaced, dropped], [rejected + 1, 0, 0]);
+		for (const text of ["1", "2"]) topic.publish(utf8(text.padEnd(50, ".")));
+		const { replaced } = first.client.status;
+		first.store.failure = new Error("not now");
+		assert.equal(topic.publish(utf8("3".padEnd(60, "."))), false);
+		const { rejected, dropped } = first.client.status;
+		assert.deepEqual([rejected, first.client.status.replaced - replaced + dropped], [1, 1]);
 		first.store.failure = undefined;
-		const restored = texts(sentAtOnce(reset(first, options)));
-		assert.equal(restored[0], "old".padEnd(size, "."));
-		assert.deepEqual(texts(sentAtOnce(first)), restored);
+		assert.equal(topic.publish(utf8("4")), true);
+		const left = whenFull === "latest" ? ["4"] : ["2".padEnd(50, "."), "4"];
+		assert.deepEqual(texts(sentAtOnce(reset(first, options))), left);
+		assert.deepEqual(texts(sentAtOnce(first)), left);
 	});
 }
 
@@ -471,6 +479,27 @@ test("a board whose banks are full to the brim still keeps each identifier that 
 	}
 });
 
+test("more identifiers than there were when the bank was filled to the brim do no harm to what it holds", {
+	todo: true,
+}, () => {
+	const first = life(new MemoryStore(8, 244), { outbox: 256, exactlyOnce: new ExactlyOnce(1) });
+	let name = "x".repeat(60);
+	while (name !== "") {
+		if (!first.client.topic(name, { qos: 1 }).publish(new Uint8Array(0))) name = name.slice(1);
+	}
+	const options = { outbox: 256, exactlyOnce: new ExactlyOnce(50) };
+	const second = reset(first, options);
+	second.client.subscribe("#", 2, () => {});
+	const [subscribe] = sentAtOnce(second, false);
+	second.network.receive(suback(Number(/id (\d+)/.exec(subscribe)?.[1]), 2));
+	for (let id = 1; id <= 200; id++) {
+		second.network.receive(publish("a", "x", { qos: 2, id }));
+		if (id > 40) second.network.receive(pubrel(id - 40));
+	}
+	const third = reset(second, options);
+	assert.equal(third.journal.restored, first.client.status.accepted);
+});
+
 // Topics
 
 test("a topic adopts what was published under the same name, QoS and retain, and nothing else", () => {
@@ -563,7 +592,7 @@ test("a name of 5,000 bytes is kept with its message", () => {
 test("a name that has no room in the bank is refused, and does no harm", () => {
 	const first = life(flash());
 	assert.equal(first.client.topic("t", { qos: 1 }).publish(utf8("1")), true);
-	assert.equal(first.client.topic("x".repeat(5_000), { qos: 1 }).publish(utf8("2")), false);
+	assert.equal(first.client.topic("x".repeat(9_000), { qos: 1 }).publish(utf8("2")), false);
 	assert.equal(first.client.topic("t", { qos: 1 }).publish(utf8("3")), true);
 	assert.deepEqual([first.client.status.accepted, first.client.status.rejected], [2, 1]);
 	assert.equal(first.journal.failures, 0);
@@ -638,7 +667,7 @@ for (const [before, after] of [
 ]) {
 	test(`an outbox that was ${before} bytes and is ${after} now finds what was kept, wherever that stands`, () => {
 		for (let published = 1; published < 400; published += 7) {
-			const first = life(new MemoryStore(2_048, 16), { outbox: before });
+			const first = life(new MemoryStore(2_048, 10), { outbox: before });
 			sentAtOnce(first, false);
 			const topic = first.client.topic("t", { qos: 1 });
 			for (let id = 1; id < published; id++) {
@@ -652,49 +681,6 @@ for (const [before, after] of [
 		}
 	});
 }
-
-/** A store of six pages whose newest bank, of two pages, is the one in the middle: in the way of both banks of three pages. */
-function inTheWay(isDone: boolean): MemoryStore {
-	const first = life(new MemoryStore(512, 6), { outbox: 400, exactlyOnce: undefined });
-	sentAtOnce(first, false);
-	const topic = first.client.topic("t", { qos: 1 });
-	for (let id = 1; first.store.bytes.subarray(1_024, 1_028).every((byte) => byte === 255) || id < 5; id++) {
-		topic.publish(new Uint8Array(32));
-		first.network.receive(puback(id));
-	}
-	if (!isDone) topic.publish(utf8("last"));
-	return first.store;
-}
-
-test("an outbox that has grown so that no bank of it fits beside the one that is there is complained of, and nothing is lost", () => {
-	const store = inTheWay(false);
-	assert.throws(
-		() => life(store, { outbox: 700, exactlyOnce: undefined }),
-		/^Error: mqtt-mote: the store holds messages of another outbox, in the way of this one; make it as it was$/,
-	);
-	assert.deepEqual(texts(sentAtOnce(life(store, { outbox: 400, exactlyOnce: undefined }))), ["last"]);
-});
-
-test("an outbox that has grown, in the way of a bank in which nothing lives, just begins", () => {
-	for (const exactlyOnce of [undefined, new ExactlyOnce(4)]) {
-		const options = { outbox: 700, exactlyOnce };
-		const made = life(inTheWay(true), options);
-		made.client.topic("t", { qos: 1 }).publish(utf8("new"));
-		assert.deepEqual(texts(sentAtOnce(reset(made, options))), ["new"]);
-	}
-});
-
-test("an identifier that is taken lives, too", () => {
-	const store = inTheWay(true);
-	const first = life(store, { outbox: 400, exactlyOnce: new ExactlyOnce(1) });
-	first.client.subscribe("#", 2, () => {});
-	const [subscribe] = sentAtOnce(first);
-	first.network.receive(suback(Number(/id (\d+)/.exec(subscribe)?.[1]), 2));
-	first.network.receive(publish("a", "x", { qos: 2, id: 5 }));
-	assert.throws(() => life(store, { outbox: 700, exactlyOnce: new ExactlyOnce(1) }), /in the way of this one/);
-	first.network.receive(pubrel(5));
-	life(store, { outbox: 700, exactlyOnce: new ExactlyOnce(1) });
-});
 
 test("identifiers that were taken do not stop a firmware without QoS 2", () => {
 	const first = life(flash());
@@ -1109,6 +1095,64 @@ test("that a broker is slow to take messages is remembered over resets and banks
 	}
 });
 
+// All together
+
+test("a board that sleeps: what it could not deliver goes out in the first wake that reaches the broker, in one go", () => {
+	let made = life(flash());
+	let alarm = 0;
+	for (let wake = 0; wake < 5; wake++) {
+		const topic = made.client.topic("air", { qos: 1, age: new Age(" ") });
+		topic.publish(utf8(String(wake)));
+		made.client.flush(5, (delivered, left) => {
+			assert.deepEqual([delivered, left], [0, wake + 1]);
+			alarm++;
+		});
+		if (wake === 3) {
+			made.network.open();
+			assert.equal(made.sent().length, 5);
+		}
+		made.network.clock.advance(5_000);
+		made = reset(made, { asleep: 595 });
+	}
+	assert.equal(alarm, 5);
+	made.client.topic("air", { qos: 1, age: new Age(" ") }).publish(utf8("5"));
+	made.client.flush(5, (delivered, left) => assert.deepEqual([delivered, left], [6, 0]));
+	made.network.open();
+	assert.deepEqual(made.sent().slice(1), [
+		// As old as is known: the seconds awake behind the last publish of a life are not.
+		"PUBLISH air '0 2975' qos 1 id 1 dup",
+		"PUBLISH air '1 2380' qos 1 id 2 dup",
+		"PUBLISH air '2 1785' qos 1 id 3 dup",
+		"PUBLISH air '3 1190' qos 1 id 4 dup",
+		"PUBLISH air '4 595' qos 1 id 5",
+		"PUBLISH air '5 0' qos 1 id 6",
+	]);
+	made.network.receive(connack(0, true));
+	for (let id = 1; id <= 6; id++) made.network.receive(puback(id));
+	assert.equal(made.client.status.state, State.STOPPED);
+	assert.equal(reset(made).journal.restored, 0);
+});
+
+test("a message that is held when the board is reset is handed over again, at QoS 2 too", () => {
+	let count = 0;
+	let made = life(flash(), { deferral: new Deferral() });
+	for (let round = 0; round < 3; round++) {
+		const deferral = new Deferral();
+		made = reset(made, { deferral });
+		let ticket = -1;
+		made.client.subscribe("#", 2, (message) => {
+			count++;
+			ticket = deferral.hold(message);
+		});
+		const [subscribe] = sentAtOnce(made, round > 0);
+		made.network.receive(suback(Number(/id (\d+)/.exec(subscribe)?.[1]), 2));
+		made.network.receive(publish("a", "x", { qos: 2, id: 7, dup: round > 0 }));
+		assert.equal(count, Math.min(round + 1, 2));
+		if (round === 1) assert.equal(deferral.acknowledge(ticket), true);
+		assert.deepEqual(made.sent(), round === 0 ? [] : ["PUBREC id 7"]);
+	}
+});
+
 // Figures, for the documentation
 
 /** Bytes written and pages erased for so many messages of 32 bytes to a topic of 27, each acknowledged before the next one. */
@@ -1129,8 +1173,8 @@ function wear(qos: 1 | 2, count: number): { bytes: number; pages: number } {
 }
 
 for (const [qos, bytes, pages] of [
-	[1, 488_256, 129],
-	[2, 569_600, 150],
+	[1, 483_840, 120],
+	[2, 564_416, 138],
 ] as const) {
 	test(`what the journal writes for 10,000 messages at QoS ${qos} is exact`, (t) => {
 		const figures = wear(qos, 10_000);
