@@ -538,6 +538,10 @@ export class Board implements LinkUser {
 		const wanted = isSkipped ? [] : this.application.subscriptions.filter(({ filter }) => matches(filter, topic));
 		// An identifier may be left from a session whose loss the client was not told of.
 		const isStale = delivery.qos === 2 && delivery.session > 1 && device.knownSession !== delivery.session;
+		// Until PUBREL comes it matters that this is remembered.
+		if (packet === "PUBREC" && this.options.cuts > 0 && this.world.strikes(0.05)) {
+			this.world.time.after(this.world.about(20), () => device.cut());
+		}
 		const complaint = device.inbound.acknowledged(delivery, connection, isStale ? [] : wanted, packet);
 		if (complaint) this.fail(complaint);
 	}

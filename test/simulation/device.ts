@@ -142,7 +142,7 @@ export class Device implements Customer {
 	}
 
 	/** The power is cut: now, or while the store is being written. */
-	private cut(): void {
+	cut(): void {
 		const { world, board, flash, name } = this;
 		if (!flash || !world.isFaulty || board.isDead) return;
 		const { random } = world;
