@@ -2,7 +2,7 @@
 import { Engine, type Measurement } from "../test/engines/measure.js";
 import { bundle } from "./bundle.js";
 
-/** What workload/workload.ts does, what workload/parts.ts does, and workload/dispatch.ts. */
+/** What workload/workload.ts does, and so on: each file of that folder, with its own client. */
 const ALWAYS = {
 	publishQos0: "QoS 0 publish",
 	publishQos1: "QoS 1 publish + PUBACK",
@@ -24,7 +24,46 @@ const DISPATCH = {
 	dispatch: "receive QoS 0, 32 filters",
 } as const;
 
-export const OPERATIONS = { ...ALWAYS, ...PARTS, ...DISPATCH };
+const OUTAGE = {
+	reconnectTen: "reconnect, 10 sent again",
+} as const;
+
+const RULES = {
+	dropOldest: "publish, the oldest dropped",
+	latest: "publish, the latest replaced",
+	expiry: "publish, one expired",
+} as const;
+
+const WAKE = {
+	agedQos1: "QoS 1 with its age + PUBACK",
+	flush: "wake with a QoS 1 publish",
+} as const;
+
+const JOURNAL = {
+	journalQos1: "QoS 1 + PUBACK, journal",
+	journalQos2: "QoS 2 to PUBCOMP, journal",
+} as const;
+
+/** The operations of each file. */
+const WORKLOADS = {
+	workload: ALWAYS,
+	parts: PARTS,
+	dispatch: DISPATCH,
+	outage: OUTAGE,
+	rules: RULES,
+	wake: WAKE,
+	journal: JOURNAL,
+} as const;
+
+export const OPERATIONS = {
+	...ALWAYS,
+	...PARTS,
+	...DISPATCH,
+	...OUTAGE,
+	...RULES,
+	...WAKE,
+	...JOURNAL,
+};
 
 export type Operation = keyof typeof OPERATIONS;
 export type Figures = Record<Operation, Measurement>;
@@ -45,11 +84,11 @@ export async function leastSteps(): Promise<Partial<Record<Operation, number>>> 
 
 /** Over a link that only counts, or through Moddable's TcpLink over a socket that does. */
 export async function figures(through: "link" | "TcpLink"): Promise<Figures> {
-	return {
-		...(await measured("benchmarks/workload/workload.ts", Object.keys(ALWAYS), through)),
-		...(await measured("benchmarks/workload/parts.ts", Object.keys(PARTS), through)),
-		...(await measured("benchmarks/workload/dispatch.ts", Object.keys(DISPATCH), through)),
-	} as Figures;
+	const result: Partial<Figures> = {};
+	for (const [file, operations] of Object.entries(WORKLOADS)) {
+		Object.assign(result, await measured(`benchmarks/workload/${file}.ts`, Object.keys(operations), through));
+	}
+	return result as Figures;
 }
 
 async function measured(entry: string, names: string[], through: "link" | "TcpLink"): Promise<Partial<Figures>> {
