@@ -279,7 +279,8 @@ export class Client {
 	 */
 	flush(budget: number, done: Flushed): boolean {
 		const { session } = this;
-		if (!(budget >= 0.1 && budget <= 86_400)) fail(`budget must be 0.1 to 86,400 seconds, not ${budget}`);
+		if (!(budget === +budget && budget >= 0.1 && budget <= 86_400))
+			fail(`budget must be 0.1 to 86,400 seconds, not ${budget}`);
 		if (!(done instanceof Function)) fail("flush needs a callback");
 		if (!this.flushing) this.flushing = new Flush(session);
 		return this.flushing.begin(1000 * budget, done);

@@ -368,6 +368,8 @@ export class Journal {
 		const { store, words, size, bank, serial } = this;
 		const { pageSize } = store;
 		const next = 1 - bank;
+		// So it is where there is room for more identifiers than there was when the last message was kept.
+		if (this.snapshot(false) + 4 * FRAME > size) fail("the store is full");
 		try {
 			for (let at = 0; at < size; at += pageSize) store.erase((next * size + at) / pageSize);
 			this.bank = next;
