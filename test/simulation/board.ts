@@ -291,7 +291,7 @@ export class Board implements LinkUser {
 		if (left !== this.insides.left) this.fail(`flush says ${left} messages are left`);
 		const late = now - Math.max(deadline, this.wokenAt);
 		if (late > LATE) this.fail(`flush is done ${late.toFixed()} ms after its budget`);
-		const isHopeless = pace.attemptAt >= deadline - LATE || this.jumpedAt >= pace.setAt;
+		const isHopeless = pace.latest >= deadline - LATE || this.jumpedAt >= pace.setAt;
 		if (this.leftAtEnd > 0 && now < deadline - LATE && !mayEnd && !isHopeless) {
 			this.fail(`flush gives up ${(deadline - now).toFixed()} ms before its budget is over`);
 		}

@@ -13,6 +13,8 @@ export class Pace {
 	/** When the last wait began, and when it is to end. */
 	setAt = 0;
 	attemptAt = 0;
+	/** When it would end without a hint. */
+	latest = 0;
 	/** The clock was set: how long the client has waited may be wrong. */
 	isAstray = false;
 	/** The last wait of the jitter, or `base` if the client may start from there. */
@@ -68,6 +70,7 @@ export class Pace {
 			return;
 		}
 		this.setAt = world.time.now;
+		this.latest = this.attemptAt;
 		this.isAstray = false;
 		this.isHurried = false;
 		const upFor = world.time.now - this.connectedAt;

@@ -173,6 +173,21 @@ export class Watch {
 		sent.identifier = identifier;
 	}
 
+	/** The broker has lost its session. If the power is cut while the client hears that it may not remember. */
+	private lose(): void {
+		const received = [...this.busy.values()].filter(({ mayBeReceived }) => mayBeReceived);
+		this.hearing.push({
+			done: () => {},
+			undo: () => {
+				for (const sent of received) sent.mayBeReceived = true;
+			},
+		});
+		for (const [identifier, lost] of this.busy) {
+			lost.isReceived = lost.mayBeReceived = false;
+			if (lost.gone) this.busy.delete(identifier);
+		}
+	}
+
 	private mustBeFree(identifier: number): void {
 		if (this.requests.has(identifier) || this.busy.has(identifier)) {
 			this.user.fail(`packet identifier ${identifier} is used for two things at a time`);
@@ -187,11 +202,7 @@ export class Watch {
 				if (packet[body + 1] !== 0) break;
 				this.isAccepted = true;
 				this.kept = this.user.level === 4 ? (packet[body] & 1) === 1 : !this.cleanSession;
-				if (this.kept) break;
-				for (const [identifier, lost] of this.busy) {
-					lost.isReceived = lost.mayBeReceived = false;
-					if (lost.gone) this.busy.delete(identifier);
-				}
+				if (!this.kept) this.lose();
 				break;
 			case Type.PUBREC:
 				if (sent?.topic.qos !== 2) break;
