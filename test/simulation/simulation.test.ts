@@ -20,7 +20,7 @@ test(`${SEEDS} seeds of the simulation`, (t) => {
 });
 
 test("a seed gives the same run each time", () => {
-	for (const seed of [1, 2, 3]) {
+	for (const seed of [4, 5, 7]) {
 		const [first, second] = [0, 1].map(() => {
 			const lines: string[] = [];
 			run(seed, { tell: (line) => lines.push(line) });
