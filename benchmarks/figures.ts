@@ -29,8 +29,8 @@ const OUTAGE = {
 } as const;
 
 const RULES = {
-	dropOldest: "publish, the oldest dropped",
-	latest: "publish, the latest replaced",
+	dropOldest: "publish, oldest dropped",
+	latest: "publish, latest replaced",
 	expiry: "publish, one expired",
 } as const;
 

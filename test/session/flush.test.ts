@@ -568,7 +568,7 @@ test("after a flush start works as ever: nothing in front of CONNACK", () => {
 
 test("budget and done are checked", () => {
 	const { client } = scene();
-	for (const budget of [0, 0.09, -1, 86_401, Number.NaN, Number.POSITIVE_INFINITY, "soon", null]) {
+	for (const budget of [0, 0.09, -1, 86_401, Number.NaN, Number.POSITIVE_INFINITY, "5", "soon", null]) {
 		assert.throws(
 			() => client.flush(budget as number, () => {}),
 			/^Error: mqtt-mote: budget must be 0\.1 to 86,400 seconds, not /,
