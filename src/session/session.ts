@@ -533,7 +533,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.pinged = this.threw = false;
 		this.missing = Reason.NONE;
 		this.alarm.set(this.interval);
-		if (this.quiet) this.ping(); // CONNECT is long ago
+		if (this.quiet && this.end === this.output && this.progress === 0) this.ping(); // CONNECT is long ago
 		this.quiet = true;
 		this.subscriptions.renew(this.kept, certain);
 		if (this.exactlyOnce && !certain) this.mayRepeat += this.exactlyOnce.renew(this, this.kept);
