@@ -1011,6 +1011,28 @@ test("a message without the topic that it was published to goes out without its 
 	}
 });
 
+test("a topic that is asked for while its restored message goes out in pieces does not change that message", {
+	todo: true,
+}, () => {
+	const first = life(flash());
+	const text = "0123456789".repeat(20);
+	for (const name of ["a", "b"]) first.client.topic(name, { qos: 1, age: new Age() }).publish(utf8(text));
+	for (let pieces = 0; pieces < 20; pieces++) {
+		const second = reset(first, { output: 32 });
+		const age = new Age();
+		second.client.topic("a", { qos: 1, age });
+		second.client.start();
+		second.network.open(32);
+		second.network.receive(connack(0, true));
+		for (let i = 0; i < pieces; i++) second.network.writable(32);
+		second.client.topic("b", { qos: 1, age });
+		for (let i = 0; i < 20; i++) second.network.writable(32);
+		const [, one, two] = texts(second.sent());
+		assert.equal(one, `${text},0`);
+		assert.ok(two === text || two === `${text},0`, `after ${pieces} pieces: ${two}`);
+	}
+});
+
 test("an expiry in place of an age, or the other way round, applies to what was restored", () => {
 	const first = life(flash());
 	first.client.topic("a", { qos: 1, age: new Age() }).publish(utf8("1"));
