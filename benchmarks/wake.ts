@@ -136,15 +136,21 @@ export const WAKES: [string, Wake][] = [
 	["MQTT.js", mqttJs],
 ];
 
+/** Each is timed so often, and the shortest time counts: what is more is the machine's. */
+const RUNS = 3;
+
 /** Prints a line for each of them. */
 export async function benchWakes(): Promise<void> {
 	console.log(
 		`\nWake to ${MESSAGES} messages at QoS 1 acknowledged, round trip ${ROUND_TRIP} ms (real time, least 2):\n`,
 	);
 	for (const [name, wake] of WAKES) {
-		const engine = strictEngine({ message() {} });
-		const took = await wake((stream) => engine.handle(stream));
-		await engine.close();
+		let took = Number.POSITIVE_INFINITY;
+		for (let run = 0; run < RUNS; run++) {
+			const engine = strictEngine({ message() {} });
+			took = Math.min(took, await wake((stream) => engine.handle(stream)));
+			await engine.close();
+		}
 		console.log(`${name.padEnd(20)}${took.toFixed(0).padStart(6)} ms  ${(took / ROUND_TRIP).toFixed(2)} round trips`);
 	}
 }
