@@ -95,7 +95,7 @@ export class Flush {
 			return;
 		}
 		if (state === State.CONNECTING && reason > Reason.STOPPED) {
-			this.isDoubtful = this.isEarly;
+			this.isDoubtful = this.isEarly && session.sent > this.sentBefore;
 			if (!this.isEarly) session.setPatient(false);
 		}
 		if (session.untilAttempt() < this.left()) return;

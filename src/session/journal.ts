@@ -17,7 +17,7 @@ import { fail, number } from "../check.js";
 import type { Store } from "../host.js";
 import { Offset, RECORD_HEADER, RecordState, readWord, writeWord } from "../memory/outbox.js";
 import { checksum } from "../wire/checksum.js";
-import type { QoS } from "../wire/packet.js";
+import { Limit, type QoS } from "../wire/packet.js";
 import type { Session } from "./session.js";
 import { Topic } from "./topic.js";
 
@@ -46,6 +46,9 @@ export const enum Kind {
 	/** A bank's header: in place of a topic the version; MAGIC, and the bank's number. */
 	BANK = 14,
 }
+
+/** Where the store has failed, these packet identifiers behind the last one that it knows may have been used, too. */
+const LEAP = 64;
 
 const VERSION = 1;
 const MAGIC = 0x6d6f7465;
@@ -131,6 +134,7 @@ export class Journal {
 		if (this.serial === 0) return false;
 		this.replay();
 		this.restored = outbox.count();
+		session.identifier = (session.identifier + LEAP) % Limit.IDENTIFIER;
 		outbox.mark();
 		outbox.rewind();
 		let isTimed = false;

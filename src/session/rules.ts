@@ -43,8 +43,9 @@ export class Age {
 		this.decimals = whole(decimals, 0, 0, 3, "decimals of Age");
 	}
 
-	/** @internal */
+	/** @internal Before it is used for the first time. */
 	attach(link: Link): void {
+		if (this.bytes) return;
 		this.head = link.encode(this.before);
 		this.tail = link.encode(this.after);
 		this.bytes = new Uint8Array(this.head.length + DECIMAL_SIZE + this.tail.length);
@@ -130,23 +131,19 @@ export class Rules {
 		return true;
 	}
 
-	/**
-	 * The record that the outbox looks at is about to go out, or goes on to: the bytes that stand behind its payload; -1 if it
-	 * has expired.
-	 */
+	/** The record that the outbox looks at is about to go out: how many bytes go behind its payload; -1 if it has expired. */
 	prepare(session: Session): number {
 		const { age } = this;
 		const { outbox } = session;
 		const at = outbox.cursor;
-		if (session.progress === 0) {
-			if (outbox.state === RecordState.WAITING && isOver(session, at)) {
-				session.expired++;
-				drop(session, at, false);
-				return -1;
-			}
-			if (age) age.write(ageOf(session, at));
+		if (outbox.state === RecordState.WAITING && isOver(session, at)) {
+			session.expired++;
+			drop(session, at, false);
+			return -1;
 		}
-		return age ? age.length : 0;
+		if (!age) return 0;
+		age.write(ageOf(session, at));
+		return age.length;
 	}
 
 	/** Puts the text behind the payload into the output, as far as it fits. */
@@ -173,6 +170,7 @@ function drop({ outbox, journal }: Session, at: number, hasHeir: boolean): void 
 	const identifier = (outbox.bytes[at + Offset.IDENTIFIER] << 8) | outbox.bytes[at + Offset.IDENTIFIER_LOW];
 	outbox.release(at);
 	if (!journal || identifier === 0) return;
-	if (hasHeir && journal.heritage === 0) journal.heritage = identifier;
+	// Where the store has failed, a message of the life before may have been sent, after all: its identifier is not used for another.
+	if (hasHeir && journal.restored === 0 && journal.heritage === 0) journal.heritage = identifier;
 	else journal.note(Kind.RELEASED, identifier);
 }

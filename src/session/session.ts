@@ -165,6 +165,8 @@ export class Session implements LinkOwner, PacketReceiver {
 	progress = 0;
 	/** @internal Bytes still to pass over while a piece is written. */
 	skip = 0;
+	/** Bytes that go behind the payload of the record in hand. */
+	private behind = 0;
 	/** The packet in hand, if it is not a record of the outbox. */
 	private request: Request | undefined;
 	/** @internal A callback of a stream runs while the output is being filled. */
@@ -748,7 +750,8 @@ export class Session implements LinkOwner, PacketReceiver {
 		const topic = this.topics[outbox.handle];
 		const { name, qos, stream, rules } = topic;
 		const again = state !== RecordState.WAITING;
-		const behind = rules ? rules.prepare(this) : 0;
+		if (this.progress === 0) this.behind = rules ? rules.prepare(this) : 0;
+		const { behind } = this;
 		if (behind < 0) return true; // it has expired
 		const length = stream ? stream.length : outbox.length - topic.trail + behind;
 		const payload = outbox.cursor + RECORD_HEADER;
@@ -782,7 +785,7 @@ export class Session implements LinkOwner, PacketReceiver {
 			if (identifier !== 0) this.put(scratch, head, 2);
 			if (stream) stream.put();
 			else this.put(undefined, payload, length - behind);
-			if (rules) rules.finish(this);
+			if (rules && behind !== 0) rules.finish(this);
 			if (this.progress < size) return false;
 			this.progress = 0;
 		}
