@@ -948,6 +948,6 @@ test("whatever breaks: all that was taken arrives in order, or was counted as ex
 	assert.equal(accepted, taken.length);
 	assert.equal(delivered, arrived.length);
 	assert.equal(arrived.length + expired + dropped + replaced, taken.length);
-	assert.ok(Math.min(expired, dropped, replaced) > 100, `${expired} expired, ${dropped} dropped, ${replaced} replaced`);
+	assert.ok(Math.min(expired, dropped, replaced) > 30, `${expired} expired, ${dropped} dropped, ${replaced} replaced`);
 	assert.ok(seen.has(latest.at(-1) as number));
 });
