@@ -31,6 +31,8 @@ export class Flush {
 	private sentBefore = 0;
 	/** On this connection they may go out before CONNACK, */
 	private isEarly = false;
+	/** a first one has begun to, */
+	private hasBegun = false;
 	/** and some at QoS 1 have. */
 	private wasEarly = false;
 	/** They might on the connection before, and it ended without a CONNACK. */
@@ -47,7 +49,7 @@ export class Flush {
 		if (this.done) return false;
 		this.done = done;
 		this.isNew = true;
-		this.isEarly = this.wasEarly = false;
+		this.isEarly = this.hasBegun = this.wasEarly = false;
 		this.before = this.beforeConnection = session.delivered;
 		this.budget = budget;
 		this.deadline = session.link.clock.time() + budget;
@@ -64,7 +66,7 @@ export class Flush {
 		const { session } = this;
 		this.beforeConnection = session.delivered;
 		this.isEarly = !session.patient && !this.isDoubtful;
-		this.wasEarly = false;
+		this.hasBegun = this.wasEarly = false;
 		this.sentBefore = session.sent;
 		return this.isEarly;
 	}
@@ -75,7 +77,9 @@ export class Flush {
 	 */
 	admits(): boolean {
 		const { outbox, sent, topics } = this.session;
-		return sent - this.sentBefore < EARLY && topics[outbox.handle].qos !== 2;
+		if (sent - this.sentBefore >= EARLY || topics[outbox.handle].qos === 2) return false;
+		this.hasBegun = true;
+		return true;
 	}
 
 	/** The broker has accepted us. */
@@ -95,7 +99,7 @@ export class Flush {
 			return;
 		}
 		if (state === State.CONNECTING && reason > Reason.STOPPED) {
-			this.isDoubtful = this.isEarly && session.sent > this.sentBefore;
+			this.isDoubtful = this.hasBegun;
 			if (!this.isEarly) session.setPatient(false);
 		}
 		if (session.untilAttempt() < this.left()) return;

@@ -131,10 +131,10 @@ export class Journal {
 			this.bank = bank;
 		}
 		this.at = this.size;
-		if (this.serial === 0) return false;
-		this.replay();
-		this.restored = outbox.count();
+		if (this.serial !== 0) this.replay();
 		session.identifier = (session.identifier + LEAP) % Limit.IDENTIFIER;
+		if (this.serial === 0) return false;
+		this.restored = outbox.count();
 		outbox.mark();
 		outbox.rewind();
 		let isTimed = false;

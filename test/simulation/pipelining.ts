@@ -13,7 +13,7 @@ export class Pipelining {
 	private isEarly = false;
 	/** On this connection messages that are to be acknowledged were sent in front of CONNACK. */
 	wasEarly = false;
-	/** The attempt before might, and was lost there. */
+	/** The attempt before has, and was lost there. */
 	private isDoubtful = false;
 	/** The broker is known not to take it. */
 	private isKnown = false;
@@ -57,7 +57,7 @@ export class Pipelining {
 	/** The attempt ended in front of CONNACK, and neither by `stop` nor by a refusal. */
 	lost(isFlushing: boolean): void {
 		if (!isFlushing) return;
-		this.isDoubtful = this.isEarly;
+		this.isDoubtful = this.isEarly && this.published > 0;
 		if (!this.isEarly) this.isKnown = false;
 	}
 
