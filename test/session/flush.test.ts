@@ -389,6 +389,27 @@ for (let code = 1; code <= 5; code++) {
 	});
 }
 
+test("a clock that is set makes no budget longer", () => {
+	for (const by of [-1_000, -100_000_000, 1_000, 100_000_000, 2 ** 31]) {
+		for (const amid of [false, true]) {
+			const made = asleep();
+			const { clock } = made.network;
+			let set = 0;
+			clock.time = () => (200_000_000 + clock.now + set) >>> 0;
+			publishAll(made.topic(), "1");
+			made.flush(5);
+			if (amid) {
+				clock.advance(1_000);
+				made.network.break();
+			}
+			set = by;
+			clock.advance(0);
+			clock.advance(5_000);
+			assert.deepEqual(made.dones, [[0, 1]], `by ${by} ms`);
+		}
+	}
+});
+
 // What may go wrong around it
 
 test("an error in done is reported, and the client has stopped all the same", () => {
@@ -857,9 +878,7 @@ test("links that do not open, are refused or are lost behind CONNACK say nothing
 	assert.equal(leavesEarly(made), true);
 });
 
-test("a link that is lost in front of CONNACK before anything else has left says nothing about it", {
-	todo: true,
-}, () => {
+test("a link that is lost in front of CONNACK before anything else has left says nothing about it", () => {
 	for (const qos of [undefined, 2] as const) {
 		const made = asleep();
 		if (qos) publishAll(made.topic(qos), "1");
@@ -901,6 +920,23 @@ test("a broker that accepts, and drops what came in front: a budget without an a
 	acknowledge(made, 1);
 	made.sent();
 	assert.equal(leavesEarly(made), false);
+});
+
+test("what was acknowledged on an earlier connection says nothing about this one", () => {
+	const made = asleep();
+	publishAll(made.topic(), "1", "2");
+	made.flush(20);
+	assert.equal(early(made).length, 2);
+	made.network.receive(connack());
+	acknowledge(made, 1);
+	loseLink(made);
+	assert.deepEqual(early(made), ["PUBLISH t '2' qos 1 id 2 dup"]);
+	made.network.receive(connack(0, true));
+	made.network.clock.advance(20_000);
+	assert.deepEqual(made.dones, [[1, 1]]);
+	made.sent();
+	made.flush(20);
+	assert.deepEqual(early(made), []);
 });
 
 test("a budget that ends with some of the acknowledgements is only too short", () => {

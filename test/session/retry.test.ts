@@ -69,6 +69,17 @@ test("a hint never makes a wait longer", () => {
 	}
 });
 
+test("a hint never makes a wait longer, neither where retryCap is below retryBase", () => {
+	const { client, network } = connected({ retryBase: 1, retryCap: 0.5 });
+	network.break();
+	client.retry();
+	network.clock.toNext();
+	network.break();
+	assert.equal(network.clock.untilNext, 500);
+	client.retry();
+	assert.equal(network.clock.untilNext, 500);
+});
+
 test("hints that come in swarms count once in a wait", () => {
 	const { client, network } = waiting();
 	const { opened } = network;
