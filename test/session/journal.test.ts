@@ -12,6 +12,7 @@ import {
 	Stream,
 	type Topic,
 } from "../../src/client.js";
+import { checksum } from "../../src/wire/checksum.js";
 import { accept, connected, type Scene, scene } from "../support/client.js";
 import { textOf, utf8 } from "../support/hex.js";
 import { MemoryStore } from "../support/memory-store.js";
@@ -629,6 +630,22 @@ test("a name that has no room in the bank is refused, and does no harm", () => {
 	assert.deepEqual(texts(sentAtOnce(reset(first))), ["1", "3"]);
 });
 
+test("a topic that is new where the bank is nearly full has its name in the next one", () => {
+	const options = { outbox: 128, exactlyOnce: undefined };
+	for (let published = 0; published < 60; published++) {
+		const first = life(new MemoryStore(64, 16), options);
+		sentAtOnce(first, false);
+		const topic = first.client.topic("t", { qos: 1 });
+		for (let id = 1; id <= published; id++) {
+			topic.publish(new Uint8Array(0));
+			first.network.receive(puback(id));
+		}
+		assert.equal(first.client.topic("x".repeat(100), { qos: 1 }).publish(utf8("1")), true);
+		assert.equal(topic.publish(utf8("2")), true);
+		assert.deepEqual(texts(sentAtOnce(reset(first, options))), ["1", "2"], `after ${published}`);
+	}
+});
+
 // What cannot be
 
 test("a store that is too small says how large it has to be, and that is enough", () => {
@@ -792,18 +809,28 @@ for (const [what, put] of FOREIGN) {
 	});
 }
 
-test("the journal of another version is not read", () => {
-	const first = life(flash());
-	first.client.topic("t", { qos: 1 }).publish(utf8("x"));
-	const { bytes } = first.store;
-	const header = bytes.findIndex((byte) => byte !== 255);
-	assert.equal(bytes[header + 3], 1, "the version");
-	bytes[header + 3] = 2;
-	const second = reset(first);
-	assert.deepEqual([second.journal.restored, second.journal.damaged], [0, 1]);
-	assert.equal(second.client.topic("t", { qos: 1 }).publish(utf8("y")), true);
-	assert.deepEqual(texts(sentAtOnce(reset(second))), ["y"]);
-});
+for (const [what, at, value] of [
+	["another version", 3, 2],
+	["no header", 2, 0],
+	["a header of another length", 1, 7],
+] as const) {
+	test(`what begins with ${what}, though its check is right, is not read`, () => {
+		const first = life(flash());
+		first.client.topic("t", { qos: 1 }).publish(utf8("x"));
+		const { bytes } = first.store;
+		const header = bytes.subarray(bytes.findIndex((byte) => byte !== 255));
+		assert.deepEqual([...header.subarray(0, 4)], [0, 8, 14, 1]);
+		header[at] = value;
+		let check = 1; // the bank's number
+		for (let i = 0; i < 14; i++) check = checksum(check, header[i]);
+		header[14] = check >> 8;
+		header[15] = check & 127;
+		const second = reset(first);
+		assert.deepEqual([second.journal.restored, second.journal.damaged], [0, 1]);
+		assert.equal(second.client.topic("t", { qos: 1 }).publish(utf8("y")), true);
+		assert.deepEqual(texts(sentAtOnce(reset(second))), ["y"]);
+	});
+}
 
 test("whatever bit flips: the journal reads up to there, and goes on", () => {
 	const first = life(flash());
@@ -1023,12 +1050,44 @@ test("the time asleep adds up over lives in which nothing was published", () => 
 	let made = life(flash());
 	made.client.topic("t", { qos: 1, age: new Age() }).publish(utf8("x"));
 	for (let wake = 0; wake < 5; wake++) {
-		made = reset(made, { asleep: 3_600 });
+		made = reset(made, { asleep: 3_600, time: 1_000_000_007 * wake });
 		made.network.clock.advance(5_000);
 	}
 	made.client.topic("t", { qos: 1, age: new Age() });
 	const age = Number(/,(\d+)/.exec(sentAtOnce(made)[0])?.[1]);
 	assert.ok(age >= 18_000 && age <= 18_030, `${age} s`);
+});
+
+test("a bank that turns says what time it is: what passed up to then counts, though nothing with a time was published", () => {
+	const first = life(new MemoryStore(64, 20), { outbox: 128, exactlyOnce: undefined, time: 77_000 });
+	sentAtOnce(first, false);
+	first.client.topic("t", { qos: 1, age: new Age() }).publish(utf8("x"));
+	const plain = first.client.topic("p", { qos: 1 });
+	let turned = 0;
+	for (let id = 2; id < 200; id++) {
+		const { pagesErased } = first.store;
+		first.network.clock.advance(50);
+		plain.publish(utf8("y"));
+		first.network.receive(puback(id));
+		if (first.store.pagesErased > pagesErased) turned = first.network.clock.now;
+	}
+	const second = reset(first, { outbox: 128, exactlyOnce: undefined, asleep: 10 });
+	second.client.topic("t", { qos: 1, age: new Age() });
+	assert.ok(turned > 80_000);
+	assert.deepEqual(texts(sentAtOnce(second)), [`x,${Math.floor((turned - 77_000) / 1_000) + 10}`]);
+});
+
+test("a topic that gets an age, an expiry, or loses them, is another one: what was published before stays as it was", () => {
+	const first = life(flash());
+	first.client.topic("t", { qos: 1 }).publish(utf8("old text"));
+	const second = reset(first);
+	const topic = second.client.topic("t", { qos: 1, age: new Age(), expiry: 60 });
+	assert.equal(topic.publish(utf8("new")), true);
+	assert.equal(second.client.status.outbox.used, 14 + 13);
+	const third = reset(second, { asleep: 30 });
+	third.client.topic("t", { qos: 1 }).publish(utf8("newer"));
+	third.client.topic("t", { qos: 1, age: new Age() });
+	assert.deepEqual(texts(sentAtOnce(third)), ["old text", "new,30", "newer"]);
 });
 
 test("a message without the topic that it was published to goes out without its age", () => {
