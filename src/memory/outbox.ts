@@ -238,12 +238,17 @@ export class Outbox {
 
 	/** Moves the live records together at the start of the memory. */
 	compact(): void {
-		const bytes = this.bytes;
-		const tail = this.tail;
-		const cursor = this.cursor;
+		const { bytes, head, tail, cursor } = this;
+		if (this.holes === 0) {
+			bytes.copyWithin(0, head, tail);
+			this.cursor -= head;
+			this.tail -= head;
+			this.head = 0;
+			return;
+		}
 		let to = 0;
 		let next: number;
-		for (let at = this.head; at < tail; at = next) {
+		for (let at = head; at < tail; at = next) {
 			next = this.next(at);
 			if (at === cursor) this.cursor = to;
 			if (bytes[at + Offset.STATE] === RecordState.RELEASED) continue;

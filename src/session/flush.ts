@@ -85,7 +85,7 @@ export class Flush {
 	/** The broker has accepted us. */
 	connected(): void {
 		const { session } = this;
-		if (!this.isEarly && this.isDoubtful) session.setPatient(true);
+		if (this.isDoubtful) session.setPatient(true); // this one has waited
 		this.isDoubtful = false;
 		this.wasEarly = session.outbox.inFlight > 0;
 	}
@@ -133,8 +133,7 @@ export class Flush {
 		const { session } = this;
 		const isUnanswered = this.wasEarly && session.delivered === this.beforeConnection;
 		if (session.state === State.CONNECTED && isUnanswered) session.setPatient(true);
-		if (session.state === State.STOPPED) this.tell();
-		else session.stop(); // which tells
+		session.stop(); // which tells
 	}
 
 	private tell(): void {

@@ -45,6 +45,8 @@ export const enum Kind {
 	USED = 13,
 	/** A bank's header: in place of a topic the version; MAGIC, and the bank's number. */
 	BANK = 14,
+	/** The message with this identifier gives its place to the next one: it goes once that is whole. */
+	DROPPED = 15,
 }
 
 /** Where the store has failed, these packet identifiers behind the last one that it knows may have been used, too. */
@@ -72,8 +74,6 @@ export class Journal {
 	/** Calls of the store that threw, but for those of the constructor, and what the last of them threw. `publish` says false then. */
 	failures = 0;
 	error: unknown;
-	/** @internal The identifier of a message that was dropped for the one that is to be kept next; 0 if there is none. */
-	heritage = 0;
 	/** Topics of restored messages that the application has not asked for. */
 	private readonly orphans: Topic[] = [];
 	private readonly store: Store;
@@ -132,6 +132,7 @@ export class Journal {
 		}
 		this.at = this.size;
 		if (this.serial !== 0) this.replay();
+		this.settleDropped(false);
 		session.identifier = (session.identifier + LEAP) % Limit.IDENTIFIER;
 		if (this.serial === 0) return false;
 		this.restored = outbox.count();
@@ -214,7 +215,6 @@ export class Journal {
 			if (isErased(scratch)) return;
 			const length = (scratch[0] << 8) | scratch[1];
 			const kind = scratch[Offset.STATE];
-			const identifier = (scratch[Offset.IDENTIFIER] << 8) | scratch[Offset.IDENTIFIER_LOW];
 			const end = at + sizeOf(length);
 			if (end > size || !this.isWhole(base + at, end - at, serial)) {
 				this.damaged++;
@@ -223,10 +223,8 @@ export class Journal {
 			let bytes: Uint8Array = scratch;
 			let start = 0;
 			if (kind < Kind.RELEASED) {
-				// A message may come in the place of one that was dropped. It is read to where it belongs; what stands behind it is free.
-				const dropped = outbox.find(identifier, outbox.tail);
-				if (dropped !== -1) outbox.release(dropped);
-				else this.session.identifier = identifier;
+				// A message is read to where it belongs; what stands behind it is free.
+				this.settleDropped(true);
 				if (outbox.tail + RECORD_HEADER + length > outbox.size) outbox.compact();
 				if (outbox.tail + RECORD_HEADER + length > outbox.size) {
 					fail(`the store holds more messages than fit into an outbox of ${outbox.size} bytes`);
@@ -241,6 +239,19 @@ export class Journal {
 		this.at = size;
 	}
 
+	/** Messages that were dropped go, or stay: what they were dropped for was not kept. */
+	private settleDropped(go: boolean): void {
+		const { outbox } = this.session;
+		const { bytes, tail } = outbox;
+		let next: number;
+		for (let at = outbox.head; at < tail; at = next) {
+			next = outbox.next(at);
+			if (bytes[at + Offset.STATE] !== Kind.DROPPED) continue;
+			if (go) outbox.release(at);
+			else bytes[at + Offset.STATE] = RecordState.WAITING;
+		}
+	}
+
 	private apply(bytes: Uint8Array, start: number, length: number): void {
 		const { session } = this;
 		const { outbox, exactlyOnce, topics } = session;
@@ -250,11 +261,12 @@ export class Journal {
 		const kind = bytes[start + Offset.STATE];
 		switch (kind) {
 			case Kind.RELEASED:
+			case Kind.DROPPED:
 			case Kind.RECEIVED: {
 				const at = outbox.find(identifier, outbox.tail);
 				if (at === -1) break;
 				if (kind === Kind.RELEASED) outbox.release(at);
-				else outbox.bytes[at + Offset.STATE] = RecordState.RECEIVED;
+				else outbox.bytes[at + Offset.STATE] = kind === Kind.DROPPED ? kind : RecordState.RECEIVED;
 				break;
 			}
 			case Kind.TOPIC: {
@@ -291,6 +303,7 @@ export class Journal {
 			case Kind.BANK:
 				break;
 			default:
+				session.identifier = identifier;
 				outbox.tail += RECORD_HEADER + length;
 				if (topics[index].trail !== 0) this.last = readWord(bytes, outbox.tail - 4);
 		}
@@ -323,8 +336,7 @@ export class Journal {
 		const { session } = this;
 		const { outbox } = session;
 		const topic = session.topics[outbox.bytes[at + Offset.TOPIC]];
-		const identifier = this.heritage !== 0 ? this.heritage : session.nextIdentifier();
-		this.heritage = 0;
+		const identifier = session.nextIdentifier();
 		outbox.bytes[at + Offset.IDENTIFIER] = identifier >> 8;
 		outbox.bytes[at + Offset.IDENTIFIER_LOW] = identifier;
 		let end = this.at + sizeOf(outbox.next(at) - at - RECORD_HEADER);

@@ -121,7 +121,7 @@ export class Rules {
 					else session.dropped++;
 				}
 				room += next - at;
-				drop(session, at, topic.qos !== 0 && !topic.stream);
+				drop(session, at, topic.qos !== 0 && !topic.stream ? Kind.DROPPED : Kind.RELEASED);
 			}
 		}
 		if (outbox.tail + need > outbox.size) outbox.compact();
@@ -138,7 +138,7 @@ export class Rules {
 		const at = outbox.cursor;
 		if (outbox.state === RecordState.WAITING && isOver(session, at)) {
 			session.expired++;
-			drop(session, at, false);
+			drop(session, at, Kind.RELEASED);
 			return -1;
 		}
 		if (!age) return 0;
@@ -165,12 +165,9 @@ function ageOf({ outbox, link }: Session, at: number): number {
 	return age < 0 ? 0 : age;
 }
 
-/** Takes a message out of the outbox and the journal: with an heir, in one stroke with the message that comes in its place. */
-function drop({ outbox, journal }: Session, at: number, hasHeir: boolean): void {
+/** Takes a message out of the outbox and the journal: RELEASED at once, DROPPED with the next one that is kept. */
+function drop({ outbox, journal }: Session, at: number, kind: Kind): void {
 	const identifier = (outbox.bytes[at + Offset.IDENTIFIER] << 8) | outbox.bytes[at + Offset.IDENTIFIER_LOW];
 	outbox.release(at);
-	if (!journal || identifier === 0) return;
-	// Where the store has failed, a message of the life before may have been sent, after all: its identifier is not used for another.
-	if (hasHeir && journal.restored === 0 && journal.heritage === 0) journal.heritage = identifier;
-	else journal.note(Kind.RELEASED, identifier);
+	if (journal && identifier !== 0) journal.note(kind, identifier);
 }
