@@ -239,6 +239,7 @@ export class Device implements Customer {
 				this.fail(`restored ${nameOf(message)}, which is ${message.gone ?? "acknowledged"}`);
 			}
 			if (message.isAcknowledged) watch.comesBack(message);
+			if (message.gone) message.isBack = true;
 			message.gone = undefined;
 			message.isAcknowledged = false;
 		};

@@ -40,6 +40,8 @@ export interface Sent {
 	gone: Gone | undefined;
 	/** The power was cut, or the store failed, within the call that decides about it: the next life shows how. */
 	isUncertain: boolean;
+	/** It was gone, and is back with a later life: what was published behind it may have come before. */
+	isBack: boolean;
 }
 
 export class Publication {
@@ -80,6 +82,7 @@ export class Publication {
 			mayBeSent: false,
 			gone: undefined,
 			isUncertain: false,
+			isBack: false,
 		};
 		this.sent.push(sent);
 		return sent;
@@ -112,9 +115,11 @@ export class Publication {
 		sent.arrivals++;
 		if (sent.arrivals === 1) {
 			for (let number = this.first + 1; number < sent.number && qos > 0 && isOrderly; number++) {
-				if (!this.sent[number - 1].gone) return `${name} came before message ${number}`;
+				const { gone, isBack } = this.sent[number - 1];
+				if (!gone && !isBack) return `${name} came before message ${number}`;
 			}
-			if (sent.number < this.first && isOrderly && !sent.gone) return `${name} came after message ${this.first}`;
+			if (sent.number < this.first && isOrderly && !sent.gone && !sent.isBack)
+				return `${name} came after message ${this.first}`;
 			this.first = Math.max(this.first, sent.number);
 		} else if (qos === 0) return `${name} came twice`;
 		else if (qos === 2 && sent.session === session && !mayRepeat) return `${name} came twice in one session`;
