@@ -28,8 +28,11 @@ const OUTAGE = {
 	reconnectTen: "reconnect, 10 sent again",
 } as const;
 
-const RULES = {
+const FULL = {
 	dropOldest: "publish, oldest dropped",
+} as const;
+
+const RULES = {
 	latest: "publish, latest replaced",
 	expiry: "publish, one expired",
 } as const;
@@ -50,6 +53,7 @@ const WORKLOADS = {
 	parts: PARTS,
 	dispatch: DISPATCH,
 	outage: OUTAGE,
+	full: FULL,
 	rules: RULES,
 	wake: WAKE,
 	journal: JOURNAL,
@@ -60,6 +64,7 @@ export const OPERATIONS = {
 	...PARTS,
 	...DISPATCH,
 	...OUTAGE,
+	...FULL,
 	...RULES,
 	...WAKE,
 	...JOURNAL,

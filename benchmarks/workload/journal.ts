@@ -36,8 +36,8 @@ const exactlyOnce = client.topic(TOPIC, { qos: 2 });
 client.start();
 open();
 feed(CONNACK, 4);
-/** The identifier that the client uses next. */
-let identifier = 1;
+/** The identifier that the client uses next: with a journal, each life goes 64 further. */
+let identifier = 65;
 
 const PUBACK = new Uint8Array([0x40, 2, 0, 0]);
 const PUBREC = new Uint8Array([0x50, 2, 0, 0]);
@@ -74,5 +74,10 @@ export function journalQos2(n: number): void {
 /** For a test: true if all that was asked for was done. */
 export function check(): boolean {
 	const { status } = client;
-	return erases > 10 && journal.failures + status.rejected === 0 && status.accepted === status.delivered;
+	return (
+		erases > 10 &&
+		journal.failures + status.rejected === 0 &&
+		status.stray < 1_000 &&
+		status.accepted === status.delivered
+	);
 }
