@@ -132,7 +132,8 @@ export class Journal {
 		}
 		this.at = this.size;
 		if (this.serial !== 0) this.replay();
-		this.settleDropped(false);
+		// This bank would let them go with whatever is kept next.
+		if (this.settleDropped(false)) this.at = this.size;
 		session.identifier = (session.identifier + LEAP) % Limit.IDENTIFIER;
 		if (this.serial === 0) return false;
 		this.restored = outbox.count();
@@ -239,17 +240,20 @@ export class Journal {
 		this.at = size;
 	}
 
-	/** Messages that were dropped go, or stay: what they were dropped for was not kept. */
-	private settleDropped(go: boolean): void {
+	/** Messages that were dropped go, or stay: what they were dropped for was not kept. False if there are none. */
+	private settleDropped(go: boolean): boolean {
 		const { outbox } = this.session;
 		const { bytes, tail } = outbox;
+		let found = false;
 		let next: number;
 		for (let at = outbox.head; at < tail; at = next) {
 			next = outbox.next(at);
 			if (bytes[at + Offset.STATE] !== Kind.DROPPED) continue;
+			found = true;
 			if (go) outbox.release(at);
 			else bytes[at + Offset.STATE] = RecordState.WAITING;
 		}
+		return found;
 	}
 
 	private apply(bytes: Uint8Array, start: number, length: number): void {

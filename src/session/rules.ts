@@ -99,7 +99,7 @@ export class Rules {
 		const free = outbox.size - outbox.used;
 		let room = free;
 		let next: number;
-		for (let at = first; at < tail; at = next) {
+		for (let at = first; at < tail && room < need; at = next) {
 			next = outbox.next(at);
 			if (bytes[at + Offset.STATE] !== RecordState.WAITING) continue;
 			const isOwn = drops !== Drops.NOTHING && bytes[at + Offset.TOPIC] === topic.index;
@@ -109,11 +109,12 @@ export class Rules {
 		room = free;
 		// First what is too old, whosever it is; then the topic's own.
 		for (let round = 0; round < 2; round++) {
-			for (let at = first; at < tail && (room < need || drops === Drops.ALL); at = next) {
+			const all = round === 1 && drops === Drops.ALL;
+			for (let at = first; at < tail && (room < need || all); at = next) {
 				next = outbox.next(at);
 				if (bytes[at + Offset.STATE] !== RecordState.WAITING) continue;
 				if (round === 0) {
-					if (room >= need || !isOver(session, at)) continue;
+					if (!isOver(session, at)) continue;
 					session.expired++;
 				} else {
 					if (drops === Drops.NOTHING || bytes[at + Offset.TOPIC] !== topic.index) continue;
