@@ -18,7 +18,20 @@ function bundle(host, { compilerOptions, external = () => false, plugins = [] })
 }
 
 /** What JavaScript itself has properties of. */
-const LANGUAGE = [Object, Function, Array, String, Number, Boolean, Date, RegExp, Promise, Error, ArrayBuffer, DataView];
+const LANGUAGE = [
+	Object,
+	Function,
+	Array,
+	String,
+	Number,
+	Boolean,
+	Date,
+	RegExp,
+	Promise,
+	Error,
+	ArrayBuffer,
+	DataView,
+];
 const TYPED = [Uint8Array, Object.getPrototypeOf(Uint8Array)];
 
 /**
