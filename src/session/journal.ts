@@ -358,7 +358,9 @@ export class Journal {
 
 	/** @internal A change that an identifier, or nothing, says all about. */
 	note(kind: Kind, identifier: number): void {
-		this.write(kind, 0, identifier, this.words, 0, 0);
+		// Where there is no room for DROPPED, `keep` begins the other bank: without the one message, and with the other.
+		if (kind === Kind.DROPPED && this.at + FRAME > this.size) this.at = this.size;
+		else this.write(kind, 0, identifier, this.words, 0, 0);
 	}
 
 	/** @internal From now on messages are sent. */
