@@ -277,6 +277,15 @@ export class Board implements LinkUser {
 		if (begins !== isExpected) this.fail(`flush says ${begins}`);
 	}
 
+	/**
+	 * When a flush must be done. A board that slept before the first alarm, while its clock was set, knows no better than that
+	 * the budget begins as it wakes.
+	 */
+	private mustEnd({ begunAt, deadline }: Flushing): number {
+		const knowsBetter = this.jumpedAt < begunAt || this.wokenAt < begunAt;
+		return Math.max(deadline, knowsBetter ? this.wokenAt : this.wokenAt + deadline - begunAt);
+	}
+
 	private flushed(flushing: Flushing, delivered: number, left: number, done: () => void): void {
 		if (this.isDead) return;
 		const { client, world, name, pace } = this;
@@ -289,7 +298,7 @@ export class Board implements LinkUser {
 		if (status.state !== State.STOPPED && this.startedAt < now) this.fail(`flush is done in state ${status.state}`);
 		if (delivered !== status.delivered - before) this.fail(`flush says ${delivered} messages were delivered`);
 		if (left !== this.insides.left) this.fail(`flush says ${left} messages are left`);
-		const late = now - Math.max(deadline, this.wokenAt);
+		const late = now - this.mustEnd(flushing);
 		if (late > LATE) this.fail(`flush is done ${late.toFixed()} ms after its budget`);
 		const isHopeless = pace.latest >= deadline - LATE || this.jumpedAt >= pace.setAt;
 		if (this.leftAtEnd > 0 && now < deadline - LATE && !mayEnd && !isHopeless) {
@@ -604,7 +613,7 @@ export class Board implements LinkUser {
 				this.fail(`has not noticed for ${((now - deaf) / 1000).toFixed(1)} s that its link is half open`);
 			}
 		}
-		if (flushing && now > Math.max(flushing.deadline, this.wokenAt) + LATE) this.fail("a flush does not end");
+		if (flushing && now > this.mustEnd(flushing) + LATE) this.fail("a flush does not end");
 		if (flushing && !flushing.mayEnd && status.state === State.WAITING && !pace.isAstray) {
 			const begunAt = Math.max(flushing.begunAt, pace.setAt, this.wokenAt);
 			const isHopeless = pace.attemptAt > flushing.deadline + LATE;

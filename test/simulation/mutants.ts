@@ -261,8 +261,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "tells the age of the moment of publishing",
 		file: "session/rules.ts",
-		from: "if (age) age.write(ageOf(session, at));",
-		to: "if (age) age.write(0);",
+		from: "age.write(ageOf(session, at));",
+		to: "age.write(0);",
 	},
 	{
 		name: "drops messages that were sent",
@@ -285,25 +285,25 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "sends without limit in front of CONNACK",
 		file: "session/flush.ts",
-		from: "sent - this.sentBefore < EARLY && ",
-		to: "sent >= this.sentBefore && ",
+		from: "sent - this.sentBefore >= EARLY || ",
+		to: "sent < this.sentBefore || ",
 	},
 	{
 		name: "sends QoS 2 in front of CONNACK",
 		file: "session/flush.ts",
-		from: " && topics[outbox.handle].qos !== 2;",
-		to: ";",
+		from: " || topics[outbox.handle].qos === 2)",
+		to: " || topics.length < 0)",
 	},
 	{
 		name: "pipelines again and again",
 		file: "session/flush.ts",
-		from: "this.isDoubtful = this.isEarly;",
+		from: "this.isDoubtful = this.hasBegun;",
 		to: "",
 	},
 	{
 		name: "does not learn that a broker does not take what comes early",
 		file: "session/flush.ts",
-		from: "if (!this.isEarly && this.isDoubtful) session.setPatient(true);",
+		from: "if (this.isDoubtful) session.setPatient(true);",
 		to: "",
 	},
 	{
