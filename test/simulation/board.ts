@@ -608,7 +608,7 @@ export class Board implements LinkUser {
 		if (connection && status.state === State.CONNECTED && options.keepAlive > 0) {
 			const deaf = Math.max(connection.deafSince, this.heardAt, this.wokenAt);
 			// PINGREQ waits until the packet in hand is out, and what is in the output.
-			const patience = 1350 * options.keepAlive + (connection.fate.room < options.output ? SLOW : 0);
+			const patience = 1350 * options.keepAlive + (connection.fate.room < 2 * options.output ? SLOW : 0);
 			if (now > deaf + patience + LOOKS) {
 				this.fail(`has not noticed for ${((now - deaf) / 1000).toFixed(1)} s that its link is half open`);
 			}

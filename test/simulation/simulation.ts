@@ -127,7 +127,7 @@ class Simulation {
 		for (const { timeout, keepAlive, retryCap } of options.devices) {
 			longest = Math.max(longest, 2 * timeout + 3 * keepAlive + 2 * retryCap);
 		}
-		this.limit = time.now + 1000 * (60 + longest);
+		this.limit = time.now + 1000 * (300 + longest);
 		for (const device of devices) device.settle();
 		time.after(5_000, () => {
 			for (const device of devices) device.reconnect();
