@@ -195,7 +195,7 @@ export class Client {
 
 	/**
 	 * A handle to publish to this topic name, for the life of the client; at most 256 of them.
-	 * Throws an Error that says what is wrong with the name (section 4.7) or the options.
+	 * Throws an Error that says what is wrong with the name (section 4.7) or the options. `isStream` is for Stream alone.
 	 */
 	topic(name: string | Uint8Array, options: TopicOptions = {}, isStream = false): Topic {
 		const { session, link } = this;
