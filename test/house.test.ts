@@ -12,6 +12,7 @@ const RULES: [room: string, ...allowed: string[]][] = [
 	["src/wire", "src/wire"],
 	["src/memory", "src/memory", "src/wire"],
 	["src/session", "src/session", "src/memory", "src/wire", "src/host.ts", "src/check.ts"],
+	["src/serial", "src/wire", "src/host.ts", "src/check.ts"],
 	["src/host.ts"],
 	["src/check.ts"],
 	["src/client.ts", "src/session", "src/wire", "src/host.ts", "src/check.ts"],
