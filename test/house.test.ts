@@ -18,7 +18,7 @@ const RULES: [room: string, ...allowed: string[]][] = [
 	["src/client.ts", "src/session", "src/wire", "src/host.ts", "src/check.ts"],
 	["hosts/moddable", "hosts/moddable", "src", "embedded:", "mc/", "timer", "time"],
 	["hosts/espruino", "hosts/espruino", "src"],
-	["hosts/node", "hosts/node", "src", "node:"],
+	["hosts/node", "hosts/node", "src", "node:", "serialport"],
 	["examples", "mqtt-mote"],
 ];
 

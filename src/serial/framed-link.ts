@@ -59,10 +59,8 @@ const LONGEST_OPENING = 19;
 /** Bytes of an opening without its flags and escapes. */
 const OPENING_LENGTH = 9;
 
-const SMALLEST_BUFFER = 64;
-
-/** Data frames under way each way at most. */
-const WINDOW = 2;
+/** So that an opening, all of it escaped, fits where a data frame does. */
+const SMALLEST_BUFFER = 80;
 
 /** Milliseconds from one opening to the next. */
 const REPEAT = 500;
@@ -72,7 +70,7 @@ const DEADLINE = 3000;
 
 export interface FramedLinkOptions {
 	/**
-	 * Bytes that this end can leave unread, 64 to 1024: what the UART and the runtime keep while the firmware is busy. The other end
+	 * Bytes that this end can leave unread, 80 to 1024: what the UART and the runtime keep while the firmware is busy. The other end
 	 * never sends more than that ahead. Default 128, what the UART of an ESP8266 or an ESP32 has.
 	 */
 	buffer?: number;
@@ -101,6 +99,8 @@ export class FramedLink implements Link, LinkOwner {
 	private next = 0;
 	private unanswered = 0;
 	private expected = 0;
+	/** Data frames that may be under way: 2, but 1 until the first is acknowledged, since openings may still be unread. */
+	private window = 0;
 	/** Bytes of a data frame on the line at most: of ours, and in this conversation. */
 	private readonly largest: number;
 	private most = 0;
@@ -255,6 +255,7 @@ export class FramedLink implements Link, LinkOwner {
 		if (((answered - this.unanswered) & 7) > ((this.next - this.unanswered) & 7)) return false;
 		if (answered !== this.unanswered) {
 			this.unanswered = answered;
+			this.window = 2;
 			if (this.state === State.OPEN) this.alarm.set(answered === this.next ? -1 : DEADLINE);
 		}
 		if (control >= Control.DATA_END) return true;
@@ -289,6 +290,7 @@ export class FramedLink implements Link, LinkOwner {
 			this.seedOut = checksum(this.seedOut, incoming[frame + (i < 3 ? i + 2 : i - 2)]);
 		}
 		this.next = this.unanswered = this.expected = 0;
+		this.window = 1;
 		this.state = State.OPEN;
 		this.room = this.space;
 		this.alarm.set(-1);
@@ -342,7 +344,7 @@ export class FramedLink implements Link, LinkOwner {
 		}
 		if (state !== State.OPEN && state !== State.CLOSING) return false;
 		const underWay = (this.next - this.unanswered) & 7;
-		if (this.head !== this.tail && underWay < WINDOW) {
+		if (this.head !== this.tail && underWay < this.window) {
 			this.owed = Owed.NOTHING;
 			this.head = this.put((this.next << 3) | this.expected, this.seedOut, this.head, this.tail, this.most);
 			this.next = (this.next + 1) & 7;
