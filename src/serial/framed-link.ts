@@ -143,7 +143,7 @@ export class FramedLink implements Link, LinkOwner {
 	open(): void {
 		this.forget();
 		this.state = State.OPENING;
-		this.mine = 1 + Math.floor(this.clock.random() * 65_535);
+		this.draw();
 		this.theirs = 0;
 		this.owed = Owed.OPENING;
 		this.alarm.set(REPEAT);
@@ -215,6 +215,12 @@ export class FramedLink implements Link, LinkOwner {
 		if (state === State.OPENING || state === State.OPEN) this.owner.onClosed();
 	}
 
+	/** A number for this conversation. The time is in it, too: some boards draw the same numbers after each reset. */
+	private draw(): void {
+		const { clock } = this;
+		this.mine = 1 + ((Math.floor(clock.random() * 65_535) + clock.time()) % 65_535);
+	}
+
 	private onAlarm(): void {
 		if (this.state === State.OPENING) {
 			this.owed |= Owed.OPENING;
@@ -231,7 +237,6 @@ export class FramedLink implements Link, LinkOwner {
 		const { incoming, frame } = this;
 		let end = frame + this.filled;
 		for (let at = incoming.indexOf(ESCAPE, frame); at >= 0 && at < end; at = incoming.indexOf(ESCAPE, at + 1)) {
-			if (at + 1 === end) return false;
 			incoming[at] = incoming[at + 1] ^ FLIP;
 			incoming.copyWithin(at + 1, at + 2, end);
 			end--;
@@ -273,8 +278,12 @@ export class FramedLink implements Link, LinkOwner {
 		const theirs = (incoming[frame + 1] << 8) | incoming[frame + 2];
 		const isHeard = ((incoming[frame + 3] << 8) | incoming[frame + 4]) === this.mine;
 		const buffer = (incoming[frame + 5] << 8) | incoming[frame + 6];
-		// A line that comes back to us says our own number.
-		if (this.state === State.CLOSED || theirs === this.mine || theirs === 0 || buffer < SMALLEST_BUFFER) return;
+		if (this.state === State.CLOSED || theirs === 0 || buffer < SMALLEST_BUFFER) return;
+		// The line comes back to us, or the other end has drawn the same.
+		if (theirs === this.mine && this.state === State.OPENING) {
+			this.draw();
+			return;
+		}
 		if (control === Control.OPENING) this.owed |= Owed.OPENING;
 		if (this.state !== State.OPENING) {
 			if (theirs !== this.theirs || !isHeard) this.fail(); // the other end has reset
