@@ -12,7 +12,7 @@
  */
 import { whole } from "../check.js";
 import type { Alarm, Clock, Link, LinkOwner } from "../host.js";
-import { checksum } from "../wire/checksum.js";
+import { checksumOf } from "../wire/checksum.js";
 
 const FLAG = 0x7e;
 const ESCAPE = 0x7d;
@@ -237,14 +237,14 @@ export class FramedLink implements Link, LinkOwner {
 		const { incoming, frame } = this;
 		let end = frame + this.filled;
 		for (let at = incoming.indexOf(ESCAPE, frame); at >= 0 && at < end; at = incoming.indexOf(ESCAPE, at + 1)) {
+			if (at + 1 === end) return false;
 			incoming[at] = incoming[at + 1] ^ FLIP;
 			incoming.copyWithin(at + 1, at + 2, end);
 			end--;
 		}
 		const control = incoming[frame];
 		const isOpening = control === Control.OPENING || control === Control.OPENED;
-		let check = isOpening ? 0xffff : this.seedIn;
-		for (let at = frame; at < end; at++) check = checksum(check, incoming[at]);
+		const check = checksumOf(incoming, frame, end, isOpening ? 0xffff : this.seedIn);
 		if (check !== GOOD || end < frame + 3) return false;
 		if (isOpening) {
 			if (end !== frame + OPENING_LENGTH) return false;
@@ -293,11 +293,9 @@ export class FramedLink implements Link, LinkOwner {
 		if (!isHeard) return;
 		const most = largestFrame(buffer);
 		this.most = most < this.largest ? most : this.largest;
-		this.seedIn = this.seedOut = 0xffff;
-		for (let i = 1; i < 5; i++) {
-			this.seedIn = checksum(this.seedIn, incoming[frame + i]);
-			this.seedOut = checksum(this.seedOut, incoming[frame + (i < 3 ? i + 2 : i - 2)]);
-		}
+		this.seedIn = checksumOf(incoming, frame + 1, frame + 5, 0xffff);
+		incoming.copyWithin(frame + 5, frame + 1, frame + 3);
+		this.seedOut = checksumOf(incoming, frame + 3, frame + 7, 0xffff);
 		this.next = this.unanswered = this.expected = 0;
 		this.window = 1;
 		this.state = State.OPEN;
@@ -309,21 +307,32 @@ export class FramedLink implements Link, LinkOwner {
 	/** Puts a frame into the output of the line, with as many as it can hold of the bytes from `at` to `end`. Returns where it stopped. */
 	private put(control: number, seed: number, at: number, end: number, limit: number): number {
 		const { memory } = this;
+		const start = at;
 		let to = this.end;
-		limit += to - LONGEST_ACKNOWLEDGEMENT;
-		memory[to++] = control;
-		let check = checksum(seed, control);
-		for (let left = 2; left > 0; ) {
-			let byte: number;
-			if (at < end && to < limit) {
-				byte = memory[at++];
-				check = checksum(check, byte);
+		limit += to - LONGEST_ACKNOWLEDGEMENT + 1;
+		memory[to] = control;
+		let check = checksumOf(memory, to, ++to, seed);
+		while (at < end) {
+			let next = memory.indexOf(FLAG, at);
+			const other = memory.indexOf(ESCAPE, at);
+			if (next < 0 || (other >= 0 && other < next)) next = other;
+			if (next < 0 || next > end) next = end;
+			let count = next - at;
+			if (count > limit - to) count = limit - to;
+			if (count > 0) {
+				memory.copyWithin(to, at, at + count);
+				at += count;
+				to += count;
 			} else {
-				byte = ~check & 255;
-				check >>= 8;
-				left--;
-				limit = 0;
+				if (to + 2 > limit) break;
+				memory[to++] = ESCAPE;
+				memory[to++] = memory[at++] ^ FLIP;
 			}
+		}
+		check = ~checksumOf(memory, start, at, check);
+		for (let i = 0; i < 2; i++) {
+			let byte = check & 255;
+			check >>= 8;
 			if (byte === FLAG || byte === ESCAPE) {
 				memory[to++] = ESCAPE;
 				byte ^= FLIP;

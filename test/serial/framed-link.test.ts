@@ -299,7 +299,7 @@ describe("flow", () => {
 				}
 				assert.equal(scene.waiting.length, 0);
 				assert.ok(longest.bytes <= most && longest.bytes >= most - 4, `${longest.bytes} of ${most} bytes`);
-				if (escapes === 0) assert.equal(longest.payload, most - 7);
+				if (escapes === 0) assert.equal(longest.payload, most - 6);
 			}
 		}
 	});
