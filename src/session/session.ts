@@ -715,7 +715,7 @@ export class Session implements LinkOwner, PacketReceiver {
 			this.flags |= Flag.GREETED;
 		}
 		while ((this.flags & Flag.SENDING) !== 0) {
-			const { subscriptions } = this; // the source of a stream may have subscribed
+			const { subscriptions } = this; // a callback may have subscribed meanwhile
 			if (this.progress === 0) {
 				if (this.state === State.CONNECTED) {
 					if (this.replyBytes !== 0 && !this.putReplies()) return false;
