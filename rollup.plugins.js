@@ -5,8 +5,10 @@
 
 import { fileURLToPath } from "node:url";
 
-/** Where the client is, as source and as it is published. */
-const SOURCES = [fileURLToPath(new URL("src/", import.meta.url)), fileURLToPath(new URL("dist/src/", import.meta.url))];
+/** Where the client is, and its host for Moddable; as source and as it is published. */
+const SOURCES = ["src/", "hosts/moddable/", "dist/src/", "dist/hosts/moddable/"].map((folder) =>
+	fileURLToPath(new URL(folder, import.meta.url)),
+);
 
 /** What the simulator calls of the client that a bundle exports. */
 const SAID_OUTSIDE = [".stop", ".used"];

@@ -9,6 +9,8 @@ import TCP from "embedded:io/socket/tcp";
 import { fail, number, portNumber } from "../../src/check.js";
 import type { Alarm, Clock, Link, LinkOwner } from "../../src/host.js";
 import { clock } from "./clock.js";
+import { type DnsOptions, Lookup } from "./dns.js";
+import { type AnySocketOptions, adapted } from "./socket.js";
 
 /** What is used of an ECMA-419 socket. The published typings miss `target` and the result of `write`. */
 export interface Socket {
@@ -18,8 +20,10 @@ export interface Socket {
 	close(): void;
 }
 
-interface SocketOptions {
+export interface SocketOptions {
 	address: string;
+	/** The broker's name, for a socket that has to know it, as TLS does. */
+	host: string;
 	port: number;
 	nodelay: boolean;
 	target: TcpLink;
@@ -31,14 +35,22 @@ interface SocketOptions {
 export type SocketClass = new (options: SocketOptions) => Socket;
 
 export interface TcpLinkOptions {
-	/** The broker's IPv4 address, such as "192.168.1.10". */
+	/** The broker's IPv4 address, such as "192.168.1.10"; with `dns` also its name. */
 	host: string;
 	/** Default 1883. */
 	port?: number;
 	/** Bytes that are read at a time, default 256: larger is faster, smaller saves memory. */
 	receive?: number;
-	/** Another socket class of the same shape, such as a TLS socket. */
-	Socket?: SocketClass;
+	/**
+	 * Finds the address of a name: `systemDns`, or a resolver of ECMA-419 with what it wants to know, such as
+	 * `device.network.mqtt.dns`. It is asked whenever a connection is opened.
+	 */
+	dns?: DnsOptions;
+	/**
+	 * Another class of ECMA-419 sockets, `io`, with what it wants to know beside address and port: so
+	 * `{ io: TLSSocket, TCP: { io: TCP }, secure: {} }`, or `device.network.mqtts.socket`.
+	 */
+	socket?: AnySocketOptions;
 }
 
 export class TcpLink implements Link {
@@ -49,6 +61,8 @@ export class TcpLink implements Link {
 	private readonly options: SocketOptions;
 	private readonly Socket: SocketClass;
 	private readonly receive: number;
+	/** Where the address of a name comes from. */
+	private readonly lookup: Lookup | undefined;
 	private owner!: LinkOwner;
 	private socket: Socket | undefined;
 	/** Tells the owner, a moment later, of what failed within one of its calls. */
@@ -57,17 +71,21 @@ export class TcpLink implements Link {
 	private outgoingTail!: Uint8Array;
 	private incomingTail!: Uint8Array;
 
-	/** Throws an Error if the host is not an IPv4 address or the port is not a port. */
+	/** Throws an Error if the host is not an IPv4 address, nor a name with `dns` beside it, or another option is wrong. */
 	constructor(options: TcpLinkOptions) {
 		const { host } = options;
-		if (typeof host !== "string" || !/^\d{1,3}(\.\d{1,3}){3}$/.test(host)) {
-			fail(`host must be an IPv4 address such as "192.168.1.10", not ${JSON.stringify(host)}`);
+		const isName = typeof host === "string" && !/^\d{1,3}(\.\d{1,3}){3}$/.test(host) && host !== "";
+		if (typeof host !== "string" || host === "" || (isName && options.dns === undefined)) {
+			fail(
+				`host must be an IPv4 address such as "192.168.1.10", not ${JSON.stringify(host)}; for a name add dns: systemDns`,
+			);
 		}
-		this.Socket = options.Socket ?? (TCP as unknown as SocketClass);
 		this.receive = number(options.receive, 256, 16, 65_536, "receive (bytes)") & ~3;
 		this.failure = clock.alarm(() => this.owner.onClosed());
+		this.Socket = TCP as unknown as SocketClass;
 		this.options = {
 			address: host,
+			host,
 			port: portNumber(options.port),
 			nodelay: true,
 			target: this,
@@ -75,6 +93,8 @@ export class TcpLink implements Link {
 			onWritable,
 			onError,
 		};
+		if (options.socket !== undefined) this.Socket = adapted(options.socket);
+		if (options.dns !== undefined) this.lookup = isName ? new Lookup(this, host, options.dns) : undefined;
 	}
 
 	attach(owner: LinkOwner, outbox: number, output: number, inbox: number): void {
@@ -88,10 +108,25 @@ export class TcpLink implements Link {
 	}
 
 	open(): void {
+		if (this.lookup) this.lookup.begin();
+		else this.connect();
+	}
+
+	/** @internal Connects to the address that is known by now. */
+	connect(): void {
 		try {
 			this.socket = new this.Socket(this.options);
 		} catch {
 			this.fail(); // such as for want of memory
+		}
+	}
+
+	/** @internal A name has this address; undefined: nobody knows. */
+	resolved(address: string | undefined): void {
+		if (address === undefined) this.fail();
+		else {
+			this.options.address = address;
+			this.connect();
 		}
 	}
 
@@ -117,6 +152,7 @@ export class TcpLink implements Link {
 
 	close(): void {
 		this.failure.set(-1);
+		if (this.lookup) this.lookup.end();
 		const socket = this.socket;
 		if (!socket) return;
 		this.socket = undefined;
@@ -143,8 +179,17 @@ export class TcpLink implements Link {
 		while (count > 0 && this.socket === socket) {
 			const length = count < receive ? count : receive;
 			buffer.resize(tail.byteOffset + length);
-			socket.read(tail);
+			let got: number | undefined;
+			try {
+				got = socket.read(tail);
+			} catch {
+				// It broke meanwhile: nothing was read.
+			}
 			buffer.resize(buffer.maxByteLength);
+			if (got !== length) {
+				this.broken(socket);
+				return;
+			}
 			count -= length;
 			this.owner.onReceived(length);
 		}
