@@ -38,7 +38,7 @@ class SystemResolver implements Resolver {
 }
 
 /** For the option `dns`: the device's own way to find a name, `System.resolve` of Moddable's module "system". */
-export const systemDns: DnsOptions = { io: SystemResolver };
+export const systemDns: DnsOptions = Object.freeze({ io: SystemResolver });
 
 /** One name, looked up each time that its link opens. */
 export class Lookup {

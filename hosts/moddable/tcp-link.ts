@@ -7,8 +7,8 @@
  */
 import TCP from "embedded:io/socket/tcp";
 import { fail, number, portNumber } from "../../src/check.js";
-import type { Alarm, Clock, Link, LinkOwner } from "../../src/host.js";
-import { clock } from "./clock.js";
+import type { Clock, Link, LinkOwner } from "../../src/host.js";
+import { clock, type OwnedTimer, pausedTimer, setTimer, type TimerOwner } from "./clock.js";
 import { type DnsOptions, Lookup } from "./dns.js";
 import { type AnySocketOptions, adapted } from "./socket.js";
 
@@ -53,8 +53,7 @@ export interface TcpLinkOptions {
 	socket?: AnySocketOptions;
 }
 
-export class TcpLink implements Link {
-	readonly clock: Clock = clock;
+export class TcpLink implements Link, TimerOwner {
 	room = 0;
 	outgoing!: Uint8Array;
 	incoming!: Uint8Array;
@@ -66,7 +65,7 @@ export class TcpLink implements Link {
 	private owner!: LinkOwner;
 	private socket: Socket | undefined;
 	/** Tells the owner, a moment later, of what failed within one of its calls. */
-	private readonly failure: Alarm;
+	private readonly failure: OwnedTimer;
 	/** The output and what was received last, each as long as its buffer has it. */
 	private outgoingTail!: Uint8Array;
 	private incomingTail!: Uint8Array;
@@ -81,7 +80,7 @@ export class TcpLink implements Link {
 			);
 		}
 		this.receive = number(options.receive, 256, 16, 65_536, "receive (bytes)") & ~3;
-		this.failure = clock.alarm(() => this.owner.onClosed());
+		this.failure = pausedTimer(this);
 		this.Socket = TCP as unknown as SocketClass;
 		this.options = {
 			address: host,
@@ -95,6 +94,10 @@ export class TcpLink implements Link {
 		};
 		if (options.socket !== undefined) this.Socket = adapted(options.socket);
 		if (options.dns !== undefined) this.lookup = isName ? new Lookup(this, host, options.dns) : undefined;
+	}
+
+	get clock(): Clock {
+		return clock;
 	}
 
 	attach(owner: LinkOwner, outbox: number, output: number, inbox: number): void {
@@ -147,11 +150,11 @@ export class TcpLink implements Link {
 
 	private fail(): void {
 		this.close();
-		this.failure.set(0);
+		setTimer(this.failure, 0);
 	}
 
 	close(): void {
-		this.failure.set(-1);
+		setTimer(this.failure, -1);
 		if (this.lookup) this.lookup.end();
 		const socket = this.socket;
 		if (!socket) return;
@@ -162,6 +165,11 @@ export class TcpLink implements Link {
 
 	encode(text: string): Uint8Array {
 		return new Uint8Array(ArrayBuffer.fromString(text));
+	}
+
+	/** @internal */
+	onTimer(): void {
+		this.owner.onClosed();
 	}
 
 	/** @internal */
