@@ -6,6 +6,7 @@ import { type TestContext, test } from "node:test";
 import { setTimeout as pause } from "node:timers/promises";
 import { Cutter } from "../support/cutter.js";
 import { folder, freePort, Mosquitto, Program, until } from "../support/programs.js";
+import { seeded } from "../support/random.js";
 import { doesEverything } from "./everything.js";
 import { bundle } from "./firmware/bundle.js";
 import { Gate } from "./gate.js";
@@ -57,7 +58,7 @@ test("Moddable: the example publishes at QoS 1, obeys a new interval, and alloca
 }, async (context) => {
 	const port = await freePort();
 	const place = await packaged(context);
-	const include = [join(place, "examples/moddable/manifest.json")];
+	const include = [join(place, "examples/moddable/telemetry/manifest.json")];
 	const firmware = await build(context, { include, config: config(port), modules: {} });
 	const broker = await Mosquitto.start(context);
 	await Gate.open(context, broker.port, port);
@@ -102,6 +103,36 @@ test("Moddable: QoS 2, a stream, a held message, unsubscribing and level 3 over 
 		return () => {};
 	};
 	await doesEverything(context, NAME, start, port);
+});
+
+test("Moddable: the example with Wi-Fi of its own publishes", { skip }, async (context) => {
+	const place = await packaged(context);
+	const broker = await Mosquitto.start(context);
+	const include = [join(place, "examples/moddable/wifi/manifest.json")];
+	const firmware = await build(context, { include, config: config(broker.port), modules: {} });
+	const seen = watch(context, broker.port);
+	const program = simulator(context, firmware);
+	await until("there is an address", () => program.output.includes("address "));
+	await until("a reading came", () => numbers(seen, `${NAME}/temperature`).length > 0);
+});
+
+test("Moddable: the example that sleeps keeps what it could not publish for its next life", {
+	skip,
+}, async (context) => {
+	const port = await freePort();
+	const place = await packaged(context);
+	const include = [join(place, "examples/moddable/sleep/manifest.json")];
+	const firmware = await build(context, { include, config: config(port), modules: {} });
+	const home = folder(context);
+	const alone = simulator(context, firmware, home);
+	await until("it has given up", () => alone.output.includes("0 delivered, 1 left\n"), 40_000);
+	await alone.end("SIGKILL");
+	const broker = await Mosquitto.start(context);
+	await Gate.open(context, broker.port, port);
+	const seen = watch(context, broker.port);
+	const program = simulator(context, firmware, home);
+	await until("it has published", () => program.output.includes("2 delivered, 0 left\n"), 40_000);
+	assert.equal(numbers(seen, `${NAME}/temperature`).length, 2);
 });
 
 /** How often the broker is killed. */
@@ -186,6 +217,49 @@ seconds.set(1000);
 	assert.ok(readings.length > KILLS && most[0] <= Math.max(...early), `${early} slots at first, then ${most[0]}`);
 });
 
+/** Lives of a board that is killed. */
+const LIVES = 12;
+
+test("Moddable's simulator: a board whose files keep its journal is killed time and again, and loses nothing", {
+	skip,
+}, async (context) => {
+	const random = seeded((message) => context.diagnostic(message));
+	const place = await packaged(context);
+	const settings = "allow_anonymous true\nset_tcp_nodelay true";
+	const broker = await Mosquitto.start(context, settings);
+	const manifest = {
+		include: [
+			"$(MODDABLE)/examples/manifest_base.json",
+			"$(MODDABLE)/modules/io/files/manifest.json",
+			join(place, "manifest.json"),
+		],
+		config: config(broker.port),
+		modules: { main: "./main" },
+	};
+	const files = { "main.js": await onPackage("test/engines/firmware/durable-files.ts") };
+	const firmware = await build(context, manifest, files);
+	const seen = watch(context, broker.port);
+	const home = folder(context);
+	const taken: string[] = [];
+	for (let life = 1; life <= LIVES; life++) {
+		const board = simulator(context, firmware, home);
+		const inThisLife = () => [...board.output.matchAll(/taken (\d+:\d+)/g)].map(([, text]) => text);
+		const count = 1 + random.below(60);
+		await until("it publishes", () => inThisLife().length >= count, 30_000);
+		if (life === LIVES) {
+			const all = [...taken, ...inThisLife().slice(0, count)];
+			await until("all has arrived", () => all.every((text) => seen.output.includes(` ${text} at`)), 30_000);
+		}
+		await board.end("SIGKILL");
+		taken.push(...inThisLife());
+	}
+	const lines = seen.output.trim().split("\n");
+	const once = lines.filter((line) => line.startsWith(`${NAME}/2 `));
+	context.diagnostic(`${taken.length} taken in ${LIVES} lives; ${lines.length} arrived`);
+	assert.ok(taken.at(-1)?.startsWith(`${LIVES}:`), "it counts its lives");
+	assert.deepEqual(once, [...new Set(once)]);
+});
+
 /** What an ESP8266 has for its firmware: `creation` of the SDK's manifest for it has 32,768 bytes, of which a stack of 256 slots. */
 const ESP8266 = { memory: 32_768, stack: 256, slot: 16 };
 
@@ -211,7 +285,7 @@ test("Moddable: in an ESP8266's memory the example publishes 10,000 messages and
 		heap: { initial: heap, incremental: 0 },
 		chunk: { initial: chunk, incremental: 0 },
 	};
-	const include = [join(place, "examples/moddable/manifest.json")];
+	const include = [join(place, "examples/moddable/telemetry/manifest.json")];
 	const firmware = await build(context, { include, config: config(port), creation, modules: {} });
 	const broker = await Mosquitto.start(context);
 	const cutter = await Cutter.open(context, broker.port, port);

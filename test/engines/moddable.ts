@@ -2,7 +2,7 @@
  * Firmware on a real Moddable SDK: built with mcconfig, run in its simulator without a window, or from the command line. All of it
  * happens in a folder of its own that goes away with the test.
  */
-import { copyFileSync, existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { cpSync, existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve } from "node:path";
 import type { TestContext } from "node:test";
@@ -51,10 +51,8 @@ export async function packaged(context: TestContext): Promise<string> {
 		mkdirSync(join(place, dirname(file)), { recursive: true });
 		writeFileSync(join(place, file), output[0].code);
 	}
-	mkdirSync(join(place, "examples/moddable"), { recursive: true });
-	const manifests = readdirSync(join(root, "examples/moddable")).filter((name) => name.endsWith(".json"));
-	for (const name of ["package.json", "manifest.json", ...manifests.map((one) => join("examples/moddable", one))]) {
-		copyFileSync(join(root, name), join(place, name));
+	for (const name of ["package.json", "manifest.json", "examples/moddable"]) {
+		cpSync(join(root, name), join(place, name), { recursive: true });
 	}
 	return place;
 }
@@ -141,6 +139,7 @@ const DESK: Record<string, string> = {
 #include "xs.h"
 #include "mc.xs.h"
 #include <glib.h>
+#include <signal.h>
 
 void fxAbort(xsMachine* the, int status) {
 	fprintf(stderr, "aborted: %s\\n", fxAbortString(status));
@@ -152,6 +151,7 @@ void desk_collect(xsMachine* the) { xsCollectGarbage(); }
 void desk_print(xsMachine* the) { puts(xsToString(xsArg(0))); fflush(stdout); }
 
 int main(int argc, char* argv[]) {
+	signal(SIGPIPE, SIG_IGN); // its sockets do not ask for that
 	xsMachine* the = xsPrepareMachine(NULL, xsPreparation(), "firmware", NULL, NULL);
 	xsBeginHost(the);
 	xsImportNow("main");
