@@ -10,8 +10,8 @@ const SOURCES = ["src/", "hosts/moddable/", "dist/src/", "dist/hosts/moddable/"]
 	fileURLToPath(new URL(folder, import.meta.url)),
 );
 
-/** What the simulator calls of the client that a bundle exports. */
-const SAID_OUTSIDE = [".stop", ".used"];
+/** What a bundle's surroundings call of the client: the simulator, and a link that is not in the bundle. */
+const SAID_OUTSIDE = [".stop", ".used", ".onWritable", ".onReceived", ".onClosed"];
 
 /** TypeScript's mark on each ES5 class, in a form that Rollup knows: a class that is not used can go. */
 export const pureClasses = {
