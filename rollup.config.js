@@ -1,4 +1,7 @@
-/** One firmware source, three bundles: for Moddable, for Espruino, and for Node. */
+/**
+ * One firmware source, three bundles: for Moddable, for Espruino, and for Node. And for Moddable's own tools the client as a
+ * library of two modules, which manifest.json preloads, with the example on top of it.
+ */
 import terser from "@rollup/plugin-terser";
 import typescript from "@rollup/plugin-typescript";
 import { declareFirst, freeSetUp, pureClasses, shakeMethods, unwrapClasses } from "./rollup.plugins.js";
@@ -14,6 +17,18 @@ function bundle(host, { compilerOptions, external = () => false, plugins = [] })
 		// The simulator reads the example's exports; an Espruino script has none.
 		preserveEntrySignatures: host === "espruino" ? false : "strict",
 		plugins: [typescript({ tsconfig: `hosts/${host}/tsconfig.bundle.json`, compilerOptions }), ...plugins],
+	};
+}
+
+const OF_MODDABLE = /^(embedded:|mc\/|time$|timer$)/;
+
+/** One module in dist/moddable. */
+function library(name, input, external) {
+	return {
+		input,
+		output: { file: `dist/moddable/${name}.js`, format: "es", paths: { "mqtt-mote/host": "mqtt-mote/moddable" } },
+		external: (id) => external.test(id),
+		plugins: [typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json", compilerOptions: { outDir: "dist/moddable" } })],
 	};
 }
 
@@ -47,9 +62,12 @@ const kept = [
 
 export default [
 	bundle("moddable", {
-		external: (id) => /^(embedded:|mc\/|time$|timer$)/.test(id),
+		external: (id) => OF_MODDABLE.test(id),
 		plugins: [shakeMethods],
 	}),
+	library("mqtt-mote", "src/client.ts", OF_MODDABLE),
+	library("moddable", "hosts/moddable/index.ts", OF_MODDABLE),
+	library(example, `examples/${example}.ts`, /^mqtt-mote/),
 	bundle("espruino", {
 		plugins: [
 			pureClasses,

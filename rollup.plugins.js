@@ -5,8 +5,10 @@
 
 import { fileURLToPath } from "node:url";
 
-/** Where the client is, as source and as it is published. */
-const SOURCES = [fileURLToPath(new URL("src/", import.meta.url)), fileURLToPath(new URL("dist/src/", import.meta.url))];
+/** Where the client is, and its host for Moddable; as source and as it is published. */
+const SOURCES = ["src/", "hosts/moddable/", "dist/src/", "dist/hosts/moddable/"].map((folder) =>
+	fileURLToPath(new URL(folder, import.meta.url)),
+);
 
 /** What a bundle's surroundings call of the client: the simulator, and a link that is not in the bundle. */
 const SAID_OUTSIDE = [".stop", ".used", ".onWritable", ".onReceived", ".onClosed"];
