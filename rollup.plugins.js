@@ -8,8 +8,8 @@ import { fileURLToPath } from "node:url";
 /** Where the client is, as source and as it is published. */
 const SOURCES = [fileURLToPath(new URL("src/", import.meta.url)), fileURLToPath(new URL("dist/src/", import.meta.url))];
 
-/** What the simulator calls of the client that a bundle exports. */
-const SAID_OUTSIDE = [".stop", ".used"];
+/** What a bundle's surroundings call of the client: the simulator, and a link that is not in the bundle. */
+const SAID_OUTSIDE = [".stop", ".used", ".onWritable", ".onReceived", ".onClosed"];
 
 /** TypeScript's mark on each ES5 class, in a form that Rollup knows: a class that is not used can go. */
 export const pureClasses = {
