@@ -7,7 +7,7 @@
  */
 import Time from "time";
 import Timer from "timer";
-import { fail, whole } from "../../src/check.js";
+import { fail, number, whole } from "../../src/check.js";
 import { describe, Reason } from "../../src/session/reason.js";
 import {
 	connectPacket,
@@ -237,8 +237,8 @@ class Connection {
 		this.onWritable = options.onWritable;
 		this.onControl = options.onControl;
 		this.onError = options.onError;
-		const keepAlive = Math.ceil(Number(options.keepAlive ?? options.keepalive ?? 0) / 1000);
-		whole(keepAlive, 0, 0, 65_535, "keepAlive (in seconds)");
+		const milliseconds = Number(options.keepAlive ?? options.keepalive ?? 0);
+		const keepAlive = Math.ceil(number(milliseconds, 0, 0, 65_535_000, "keepAlive (milliseconds)") / 1000);
 		this.keepAlive = keepAlive * 1000;
 		const cleanSession = options.clean ?? true;
 		if (!cleanSession) this.session = `${host}:${port ?? 1883}/${id}`;
@@ -351,7 +351,7 @@ class Connection {
 		this.soon = false;
 		if (this.wait !== 0 && elapsed(this.since) >= this.wait) this.overdue();
 		this.schedule();
-		if (soon) this.flush();
+		if (this.state === State.CONNECTED && (this.waiting > 0 || this.ping)) this.flush();
 		if (soon) this.receive();
 	}
 
@@ -364,10 +364,7 @@ class Connection {
 			// While there is something to read, the broker's silence says nothing.
 			if (this.payload > 0) this.heard = Time.ticks;
 			if (elapsed(this.heard) >= keepAlive * 1.5) this.end(Reason.PINGRESP_TIMEOUT);
-			else if (elapsed(this.pinged) >= keepAlive * 0.625) {
-				this.ping = true; // at three quarters, as this looks each quarter
-				this.flush();
-			}
+			else if (elapsed(this.pinged) >= keepAlive * 0.625) this.ping = true; // at three quarters, as this looks each quarter
 		}
 	}
 
@@ -543,11 +540,14 @@ class Connection {
 		const { items } = options;
 		if (!items?.length) fail("items required: one or more, each with a topic");
 		let remaining = 2;
-		const fields: Uint8Array[] = [];
-		for (const { topic } of items) {
-			const one = field(topicBytes(topic, filterError));
-			fields.push(one);
-			remaining += one.length + (subscribe ? 1 : 0);
+		const parts: Uint8Array[] = [];
+		for (const { topic, QoS } of items) {
+			const filter = field(topicBytes(topic, filterError));
+			parts.push(filter);
+			remaining += filter.length;
+			if (!subscribe) continue;
+			parts.push(Uint8Array.of(qualityOf(QoS)));
+			remaining++;
 		}
 		const size = 1 + lengthSize(remaining) + remaining;
 		this.takes(size);
@@ -557,10 +557,9 @@ class Connection {
 		const identifier = this.identify(options);
 		packet[at++] = identifier >> 8;
 		packet[at++] = identifier;
-		for (let i = 0; i < fields.length; i++) {
-			packet.set(fields[i], at);
-			at += fields[i].length;
-			if (subscribe) packet[at++] = qualityOf(items[i].QoS);
+		for (const part of parts) {
+			packet.set(part, at);
+			at += part.length;
 		}
 		if (subscribe && items.length > this.filters) this.filters = items.length;
 		this.put(packet);
