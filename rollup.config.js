@@ -48,4 +48,11 @@ export default [
 		plugins: [pureClasses, unwrapClasses, small(), freeSetUp, merge, shorten(), declareFirst],
 	}),
 	bundle("node", { external: (id) => id.startsWith("node:") }),
+	{
+		// In place of Moddable's own client.
+		input: "hosts/moddable/mqtt-client.ts",
+		output: { file: "dist/firmware/moddable/mqtt-client.js", format: "es" },
+		external: ["time", "timer"],
+		plugins: [typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json" })],
+	},
 ];
