@@ -45,26 +45,47 @@ const kept = [
 	...["connect", "host", "port", "name", "on", "end", "dSnd"],
 ];
 
+/** The Espruino drop-in for `require("MQTT")`: what applications call, read and set, and what stands on the pipes that they give. */
+const dropIn = [
+	...["create", "publish", "subscribe", "unsubscribe", "disconnect", "ping", "emit", "_mqt"],
+	...["client", "connected", "refused", "server", "client_id", "keep_alive", "clean_session", "username", "password"],
+	...["protocol_name", "protocol_level", "outbox", "inbox", "qos", "retain", "dup", "topic", "message", "pid"],
+	...["isUTF8", "fromUTF8", "memory", "total"],
+];
+
+/** What makes code small on Espruino; these names of properties stay besides `kept`, and booleans unless they may be numbers. */
+function short(names, booleans_as_integers) {
+	return terser({
+		ecma: 5,
+		toplevel: true,
+		compress: { ecma: 5, passes: 3, hoist_funs: false, booleans_as_integers },
+		mangle: {
+			toplevel: true,
+			reserved: ["of", "static"],
+			properties: { builtins: true, reserved: [...kept, ...names] },
+		},
+		format: { ecma: 5, ascii_only: true, comments: false },
+	});
+}
+
 export default [
 	bundle("moddable", {
 		external: (id) => /^(embedded:|mc\/|time$|timer$)/.test(id),
 		plugins: [shakeMethods],
 	}),
 	bundle("espruino", {
-		plugins: [
-			pureClasses,
-			unwrapClasses,
-			shakeMethods,
-			freeSetUp,
-			terser({
-				ecma: 5,
-				toplevel: true,
-				compress: { ecma: 5, passes: 3, hoist_funs: false, booleans_as_integers: true },
-				mangle: { toplevel: true, reserved: ["of", "static"], properties: { builtins: true, reserved: kept } },
-				format: { ecma: 5, ascii_only: true, comments: false },
-			}),
-			declareFirst,
-		],
+		plugins: [pureClasses, unwrapClasses, shakeMethods, freeSetUp, short([], true), declareFirst],
 	}),
 	bundle("node", { external: (id) => id.startsWith("node:") }),
+	{
+		input: "hosts/espruino/mqtt.ts",
+		output: { file: "dist/espruino/MQTT.js", format: "cjs", strict: false, esModule: false },
+		plugins: [
+			typescript({ tsconfig: "hosts/espruino/tsconfig.bundle.json", compilerOptions: { outDir: "dist/espruino" } }),
+			pureClasses,
+			unwrapClasses,
+			short(dropIn, false),
+			declareFirst,
+		],
+	},
 ];
