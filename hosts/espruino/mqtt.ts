@@ -90,8 +90,16 @@ function bytes(value: unknown): string {
 /** A string as it stands in a packet, with its length in front (section 1.5.3). */
 function field(value: unknown): string {
 	const text = bytes(value);
-	if (text.length > Limit.FIELD) throw new Error("MQTT: a topic or name has at most 65,535 bytes, not " + text.length);
+	if (!text || text.length > Limit.FIELD) {
+		throw new Error("MQTT: a topic or name has 1 to 65,535 bytes, not " + text.length);
+	}
 	return chr(text.length >> 8, text.length & 255) + text;
+}
+
+function qosOf(options: PublishOptions): number {
+	const qos = options.qos || 0;
+	if (qos !== 1 && qos !== 2 && qos !== 0) throw new Error("MQTT: qos must be 0, 1 or 2, not " + qos);
+	return qos;
 }
 
 function packet(header: number, head: string, tail: string): string {
@@ -144,7 +152,9 @@ function release(mqtt: Mqtt): void {
 	client._mqt = null;
 	mqtt.client = false;
 	try {
-		if (mqtt.closing) client.write(chr(Packet.DISCONNECT, 0));
+		// A socket closes when it has nothing left to send, which on a dead link is never.
+		if (client.dSnd) client.dSnd = "";
+		else if (mqtt.closing) client.write(chr(Packet.DISCONNECT, 0));
 		client.end();
 	} catch {
 		// It was closed already.
@@ -512,23 +522,23 @@ class Mqtt {
 
 	/** The packet's identifier, which `puback` or `pubcomp` tells again; true at QoS 0; false if there is no room. */
 	publish(topic: string, message: unknown, options?: PublishOptions): number | boolean {
-		const { qos, retain, dup } = options || {};
-		const level = qos || 0;
+		const { retain, dup } = options || {};
+		const qos = qosOf(options || {});
 		const name = field(topic);
-		if (name.length < 3 || name.indexOf("+", 2) >= 0 || name.indexOf("#", 2) >= 0) {
-			throw new Error("MQTT: a topic has one character or more, and no + or #: " + topic);
+		if (name.indexOf("+", 2) >= 0 || name.indexOf("#", 2) >= 0) {
+			throw new Error("MQTT: a topic to publish to has no + or #: " + topic);
 		}
-		if (level !== 0 && level !== 1 && level !== 2) throw new Error("MQTT: qos must be 0, 1 or 2, not " + qos);
-		const flags = (level << 1) | (retain ? 1 : 0) | (dup && level ? DUP : 0);
-		return add(this, Packet.PUBLISH | flags, name, bytes(message));
+		const header = Packet.PUBLISH | (qos << 1) | (retain ? 1 : 0) | (dup && qos ? DUP : 0);
+		return add(this, header, name, bytes(message));
 	}
 
 	/** One filter, several, or an object of filters with the QoS of each. */
 	subscribe(topics: string | string[] | { [topic: string]: number }, options?: PublishOptions): void {
-		const names = typeof topics === "string" ? [topics] : Array.isArray(topics) ? topics : Object.keys(topics);
+		const isOne = typeof topics === "string";
+		const names = isOne ? [topics] : Array.isArray(topics) ? topics : Object.keys(topics);
 		for (let i = 0; i < names.length; i++) {
-			const own = names === topics || typeof topics === "string" ? options?.qos : (topics as never)[names[i]];
-			add(this, Packet.SUBSCRIBE, "", field(names[i]) + chr(own || 0));
+			const qos = qosOf(isOne || names === topics ? options || {} : { qos: (topics as never)[names[i]] });
+			add(this, Packet.SUBSCRIBE, "", field(names[i]) + chr(qos));
 		}
 	}
 
