@@ -69,8 +69,12 @@ const PING_INTERVAL = 40_000;
 const CHUNK = 256;
 /** Bytes of acknowledgements that may wait. */
 const MOST_REPLIES = 1024;
-/** Messages at QoS 2 that may have been received and not been released yet. */
-const MOST_UNRELEASED = 64;
+/**
+ * Two bytes for each message at QoS 2 that the broker has still to release: beyond these many, the next is not confirmed before
+ * one is released, which stops brokers; a broker that goes on all the same has an end.
+ */
+const FEW_UNRELEASED = 128;
+const MOST_UNRELEASED = 1024;
 /** In the first byte of a PUBLISH. */
 const DUP = 8;
 /** From this first byte on, a packet that waits has an identifier: a PUBLISH at QoS 0 has a lower one. */
@@ -124,6 +128,14 @@ function find(mqtt: Mqtt, identifier: string, count: number): number {
 		if (text.substr(at, 2) === identifier) return i;
 	}
 	return -1;
+}
+
+/** Where the identifier of a message at QoS 2 stands that the broker has not released; -1 if it has, or never sent it. */
+function unreleased(mqtt: Mqtt, identifier: string): number {
+	let at = -1;
+	do at = mqtt.unreleased.indexOf(identifier, at + 1);
+	while (at > 0 && at & 1);
+	return at;
 }
 
 /** Takes a packet out of those that wait. */
@@ -239,7 +251,8 @@ function tick(mqtt: Mqtt): void {
 
 /** What a CONNACK with return code 0 means for the messages that were sent in an earlier connection. */
 function accepted(mqtt: Mqtt, isKept: boolean): void {
-	if (!isKept) mqtt.unreleased = [];
+	if (!isKept) mqtt.unreleased = "";
+	mqtt.held = 0;
 	for (let i = 0; i < mqtt.sent; i++) {
 		let text = mqtt.queue[i];
 		if (text.charCodeAt(0) === Packet.PUBREL) {
@@ -332,6 +345,7 @@ function onData(this: Pipe, data: string): void {
 	const number = (part.charCodeAt(at) << 8) | part.charCodeAt(at + 1);
 	if (byte > 127 || mqtt.connected === (type === Packet.CONNACK)) isMalformed = true;
 	else if (type === Packet.PUBLISH) {
+		const { held } = mqtt;
 		const qos = (header >> 1) & 3;
 		const topic = at + 2;
 		const payload = topic + number + (qos && 2);
@@ -339,7 +353,7 @@ function onData(this: Pipe, data: string): void {
 		identifier = part.substr(payload - 2, 2);
 		if (number === 0 || qos > 2 || payload > end) isMalformed = true;
 		else if (isLarge) mqtt.emit("error", "MQTT: no room for a message of " + length + " bytes; see inbox");
-		else if (qos < 2 || mqtt.unreleased.indexOf(identifier) < 0) {
+		else if (qos < 2 || unreleased(mqtt, identifier) < 0) {
 			const pub = {
 				topic: part.substr(topic, number),
 				message: part.substr(payload, end - payload),
@@ -348,11 +362,16 @@ function onData(this: Pipe, data: string): void {
 				pid: qos && identifier,
 				retain: header & 1,
 			};
-			if (qos > 1 && mqtt.unreleased.push(identifier) > MOST_UNRELEASED) error = "MQTT: too many messages at QoS 2";
+			if (qos > 1) {
+				mqtt.unreleased += identifier;
+				const { length } = mqtt.unreleased;
+				if (length > FEW_UNRELEASED) mqtt.held += 2;
+				if (length > MOST_UNRELEASED) error = "MQTT: too many messages at QoS 2";
+			}
 			mqtt.emit("publish", pub);
 			mqtt.emit("message", pub.topic, pub.message);
 		}
-		if (qos > 0) mqtt.urgent += chr(qos > 1 ? Packet.PUBREC : Packet.PUBACK, 2) + identifier;
+		if (qos > 0 && mqtt.held === held) mqtt.urgent += chr(qos > 1 ? Packet.PUBREC : Packet.PUBACK, 2) + identifier;
 	} else if (isLarge) isMalformed = true;
 	else if (type === Packet.CONNACK) {
 		const code = length > 1 ? number & 255 : 0;
@@ -373,9 +392,14 @@ function onData(this: Pipe, data: string): void {
 	else if (type === Packet.PINGREQ) mqtt.urgent += chr(Packet.PINGRESP, 0);
 	else if (length < 2) isMalformed = true;
 	else if (type === (Packet.PUBREL & 0xf0)) {
-		const index = mqtt.unreleased.indexOf(identifier);
-		if (index >= 0) mqtt.unreleased.splice(index, 1);
+		const index = unreleased(mqtt, identifier);
+		if (index >= 0) mqtt.unreleased = mqtt.unreleased.substr(0, index) + mqtt.unreleased.substr(index + 2);
 		mqtt.urgent += chr(Packet.PUBCOMP, 2) + identifier;
+		const first = mqtt.unreleased.length - mqtt.held;
+		if (mqtt.held > 0 && first < FEW_UNRELEASED) {
+			mqtt.urgent += chr(Packet.PUBREC, 2) + mqtt.unreleased.substr(first, 2);
+			mqtt.held -= 2;
+		}
 	} else {
 		const index = find(mqtt, identifier, mqtt.sent);
 		if (type === Packet.PUBREC) {
@@ -441,8 +465,10 @@ class Mqtt {
 	part = "";
 	/** Bytes to come of a packet that is too large. */
 	skip = 0;
-	/** Identifiers of messages at QoS 2 which the broker has not released. */
-	unreleased: string[] = [];
+	/** Identifiers of messages at QoS 2 which the broker has not released, one behind the other. */
+	unreleased = "";
+	/** How many bytes of them, at the end, are not confirmed yet. */
+	held = 0;
 	/** The identifier that was given last. */
 	id = 0;
 	timer = 0;

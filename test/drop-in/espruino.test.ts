@@ -311,17 +311,36 @@ test("Espruino drop-in: messages larger than the inbox, one behind the other, in
 	assert.equal(board.told(), "error publish message error publish message");
 });
 
+test("Espruino drop-in: of messages at QoS 2 at most 64 are confirmed and not released; the others wait", async () => {
+	const board = new Board(await ours());
+	connected(board);
+	for (let count = 1; count <= 80; count++) board.receive(broker.publish("a", `${count}`, 2, count));
+	assert.equal(board.seen.filter(([event]) => event === "message").length, 80);
+	const confirmed = () =>
+		sent(board)
+			.filter(({ name }) => name === "PUBREC")
+			.map(({ identifier }) => identifier);
+	assert.deepEqual(confirmed(), range(1, 64));
+	for (let count = 1; count <= 80; count++) {
+		board.receive(broker.pubrel(count));
+		assert.deepEqual(confirmed(), range(1, Math.min(80, 64 + count)));
+	}
+	assert.equal(names(sent(board)).split("PUBCOMP").length, 81);
+});
+
 test("Espruino drop-in: replies that the broker does not take, and messages that it does not release, have an end", async () => {
 	for (const qos of [1, 2]) {
 		const board = new Board(await ours());
 		connected(board);
 		board.socket.stalled = qos === 1;
-		for (let count = 1; count <= 400 && !board.socket.ended; count++)
+		for (let count = 1; count <= 600 && !board.socket.ended; count++)
 			board.receive(broker.publish("a", "b", qos, count));
 		assert.ok(board.socket.ended);
 		assert.match(board.told(), /error disconnected close$/);
 	}
 });
+
+const range = (from: number, to: number) => Array.from({ length: to - from + 1 }, (_, at) => from + at);
 
 /** What a broker must not send. */
 const WRONG: [what: string, bytes: string][] = [
