@@ -39,7 +39,10 @@ export interface Options {
 	protocol_level?: number;
 	/** Bytes of packets that may wait; default: as many as the board has JsVars. A single packet may be larger. */
 	outbox?: number;
-	/** Bytes that a received packet may have; default: as many as the board has JsVars. */
+	/**
+	 * Bytes that a received packet may have, and the identifiers of received messages at QoS 2, two bytes each, that the broker has
+	 * not released; default: as many as the board has JsVars.
+	 */
 	inbox?: number;
 }
 
@@ -69,12 +72,6 @@ const PING_INTERVAL = 40_000;
 const CHUNK = 256;
 /** Bytes of acknowledgements that may wait. */
 const MOST_REPLIES = 1024;
-/**
- * Two bytes for each message at QoS 2 that the broker has still to release: beyond these many, the next is not confirmed before
- * one is released, which stops brokers; a broker that goes on all the same has an end.
- */
-const FEW_UNRELEASED = 128;
-const MOST_UNRELEASED = 1024;
 /** In the first byte of a PUBLISH. */
 const DUP = 8;
 /** From this first byte on, a packet that waits has an identifier: a PUBLISH at QoS 0 has a lower one. */
@@ -132,10 +129,12 @@ function find(mqtt: Mqtt, identifier: string, count: number): number {
 
 /** Where the identifier of a message at QoS 2 stands that the broker has not released; -1 if it has, or never sent it. */
 function unreleased(mqtt: Mqtt, identifier: string): number {
+	const last = mqtt.unreleased.length - 1;
 	let at = -1;
+	// In some builds `indexOf` finds the first half of what it looks for at the end, and goes on finding it.
 	do at = mqtt.unreleased.indexOf(identifier, at + 1);
-	while (at > 0 && at & 1);
-	return at;
+	while (at > 0 && at < last && at & 1);
+	return at & 1 ? -1 : at;
 }
 
 /** Takes a packet out of those that wait. */
@@ -252,7 +251,6 @@ function tick(mqtt: Mqtt): void {
 /** What a CONNACK with return code 0 means for the messages that were sent in an earlier connection. */
 function accepted(mqtt: Mqtt, isKept: boolean): void {
 	if (!isKept) mqtt.unreleased = "";
-	mqtt.held = 0;
 	for (let i = 0; i < mqtt.sent; i++) {
 		let text = mqtt.queue[i];
 		if (text.charCodeAt(0) === Packet.PUBREL) {
@@ -345,7 +343,6 @@ function onData(this: Pipe, data: string): void {
 	const number = (part.charCodeAt(at) << 8) | part.charCodeAt(at + 1);
 	if (byte > 127 || mqtt.connected === (type === Packet.CONNACK)) isMalformed = true;
 	else if (type === Packet.PUBLISH) {
-		const { held } = mqtt;
 		const qos = (header >> 1) & 3;
 		const topic = at + 2;
 		const payload = topic + number + (qos && 2);
@@ -362,16 +359,12 @@ function onData(this: Pipe, data: string): void {
 				pid: qos && identifier,
 				retain: header & 1,
 			};
-			if (qos > 1) {
-				mqtt.unreleased += identifier;
-				const { length } = mqtt.unreleased;
-				if (length > FEW_UNRELEASED) mqtt.held += 2;
-				if (length > MOST_UNRELEASED) error = "MQTT: too many messages at QoS 2";
-			}
+			if (qos > 1) mqtt.unreleased += identifier;
+			if (mqtt.unreleased.length > mqtt.inbox) error = "MQTT: too many messages at QoS 2 wait for their release";
 			mqtt.emit("publish", pub);
 			mqtt.emit("message", pub.topic, pub.message);
 		}
-		if (qos > 0 && mqtt.held === held) mqtt.urgent += chr(qos > 1 ? Packet.PUBREC : Packet.PUBACK, 2) + identifier;
+		if (qos > 0) mqtt.urgent += chr(qos > 1 ? Packet.PUBREC : Packet.PUBACK, 2) + identifier;
 	} else if (isLarge) isMalformed = true;
 	else if (type === Packet.CONNACK) {
 		const code = length > 1 ? number & 255 : 0;
@@ -395,11 +388,6 @@ function onData(this: Pipe, data: string): void {
 		const index = unreleased(mqtt, identifier);
 		if (index >= 0) mqtt.unreleased = mqtt.unreleased.substr(0, index) + mqtt.unreleased.substr(index + 2);
 		mqtt.urgent += chr(Packet.PUBCOMP, 2) + identifier;
-		const first = mqtt.unreleased.length - mqtt.held;
-		if (mqtt.held > 0 && first < FEW_UNRELEASED) {
-			mqtt.urgent += chr(Packet.PUBREC, 2) + mqtt.unreleased.substr(first, 2);
-			mqtt.held -= 2;
-		}
 	} else {
 		const index = find(mqtt, identifier, mqtt.sent);
 		if (type === Packet.PUBREC) {
@@ -467,8 +455,6 @@ class Mqtt {
 	skip = 0;
 	/** Identifiers of messages at QoS 2 which the broker has not released, one behind the other. */
 	unreleased = "";
-	/** How many bytes of them, at the end, are not confirmed yet. */
-	held = 0;
 	/** The identifier that was given last. */
 	id = 0;
 	timer = 0;
