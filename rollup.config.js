@@ -35,6 +35,14 @@ function library(name, input, external) {
 	};
 }
 
+/** The Espruino drop-in for `require("MQTT")`: what applications call, read and set, and what stands on the pipes that they give. */
+const dropIn = [
+	...["create", "publish", "subscribe", "unsubscribe", "disconnect", "ping", "emit", "_mqt"],
+	...["client", "connected", "refused", "server", "client_id", "keep_alive", "clean_session", "username", "password"],
+	...["protocol_name", "protocol_level", "outbox", "inbox", "qos", "retain", "dup", "topic", "message", "pid"],
+	...["isUTF8", "fromUTF8", "memory", "total"],
+];
+
 export default [
 	bundle("moddable", {
 		external: (id) => OF_MODDABLE.test(id),
@@ -54,5 +62,16 @@ export default [
 		output: { file: "dist/firmware/moddable/mqtt-client.js", format: "es" },
 		external: ["time", "timer"],
 		plugins: [typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json" })],
+	},
+	{
+		input: "hosts/espruino/mqtt.ts",
+		output: { file: "dist/espruino/MQTT.js", format: "cjs", strict: false, esModule: false },
+		plugins: [
+			typescript({ tsconfig: "hosts/espruino/tsconfig.bundle.json", compilerOptions: { outDir: "dist/espruino" } }),
+			pureClasses,
+			unwrapClasses,
+			shorten(dropIn, false),
+			declareFirst,
+		],
 	},
 ];

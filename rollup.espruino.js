@@ -623,8 +623,11 @@ const HOT = new Set([
 	...["pump", "fill", "look", "putRecord", "settled", "set", "fire", "assemble", "matches", "next", "wellFormed"],
 ]);
 
-/** Makes names short: the client's own, and none that only the firmware says, which may be Espruino's. */
-export const shorten = (outside = []) => ({
+/**
+ * Makes names short: the client's own, and none that only the firmware says, which may be Espruino's. Booleans become numbers where
+ * nothing asks for more than their truth.
+ */
+export const shorten = (outside = [], areBooleansNumbers = true) => ({
 	name: "terser",
 	async renderChunk(code, chunk) {
 		const { own, asked } = namesIn(chunk, (text) => this.parse(text));
@@ -636,7 +639,7 @@ export const shorten = (outside = []) => ({
 				ecma: 5,
 				passes: 3,
 				hoist_funs: false,
-				booleans_as_integers: true,
+				booleans_as_integers: areBooleansNumbers,
 				reduce_funcs: false,
 				pure_getters: true,
 			},
