@@ -31,7 +31,9 @@ function library(name, input, external) {
 		input,
 		output: { file: `dist/moddable/${name}.js`, format: "es", paths: { "mqtt-mote/host": "mqtt-mote/moddable" } },
 		external: (id) => external.test(id),
-		plugins: [typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json", compilerOptions: { outDir: "dist/moddable" } })],
+		plugins: [
+			typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json", compilerOptions: { outDir: "dist/moddable" } }),
+		],
 	};
 }
 
