@@ -2,21 +2,24 @@
  * One firmware source, three bundles: for Moddable, for Espruino, and for Node. And for Moddable's own tools the client as a
  * library of two modules, which manifest.json preloads, with the example on top of it.
  */
-import terser from "@rollup/plugin-terser";
 import typescript from "@rollup/plugin-typescript";
+import { fullNames, merge, shorten, small } from "./rollup.espruino.js";
 import { declareFirst, freeSetUp, pureClasses, shakeMethods, unwrapClasses } from "./rollup.plugins.js";
 
 /** The example that is built: `npm run build -- --environment EXAMPLE:name` for another one. */
 const example = process.env.EXAMPLE ?? "telemetry";
 
-function bundle(host, { compilerOptions, external = () => false, plugins = [] }) {
+function bundle(host, { compilerOptions, transformers, external = () => false, plugins = [] }) {
 	return {
 		input: `examples/${example}.ts`,
 		output: { file: `dist/firmware/${host}/${example}.js`, format: "es" },
 		external,
 		// The simulator reads the example's exports; an Espruino script has none.
 		preserveEntrySignatures: host === "espruino" ? false : "strict",
-		plugins: [typescript({ tsconfig: `hosts/${host}/tsconfig.bundle.json`, compilerOptions }), ...plugins],
+		plugins: [
+			typescript({ tsconfig: `hosts/${host}/tsconfig.bundle.json`, compilerOptions, transformers }),
+			...plugins,
+		],
 	};
 }
 
@@ -28,36 +31,18 @@ function library(name, input, external) {
 		input,
 		output: { file: `dist/moddable/${name}.js`, format: "es", paths: { "mqtt-mote/host": "mqtt-mote/moddable" } },
 		external: (id) => external.test(id),
-		plugins: [typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json", compilerOptions: { outDir: "dist/moddable" } })],
+		plugins: [
+			typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json", compilerOptions: { outDir: "dist/moddable" } }),
+		],
 	};
 }
 
-/** What JavaScript itself has properties of. */
-const LANGUAGE = [
-	Object,
-	Function,
-	Array,
-	String,
-	Number,
-	Boolean,
-	Date,
-	RegExp,
-	Promise,
-	Error,
-	ArrayBuffer,
-	DataView,
-];
-const TYPED = [Uint8Array, Object.getPrototypeOf(Uint8Array)];
-
-/**
- * Names on Espruino cost memory by the letter, so all properties get short ones but these, which belong to the language, to
- * Espruino, or to the settings file. A firmware that calls more of Espruino's objects adds their names here.
- */
-const kept = [
-	...[...LANGUAGE, ...TYPED].flatMap((one) => [one, one.prototype].flatMap(Object.getOwnPropertyNames)),
-	...[Math, JSON].flatMap(Object.getOwnPropertyNames),
-	...["get", "enumerable", "configurable", "toUint8Array", "readJSON", "writeJSON", "read", "write", "erase"],
-	...["connect", "host", "port", "name", "on", "end", "dSnd"],
+/** The Espruino drop-in for `require("MQTT")`: what applications call, read and set, and what stands on the pipes that they give. */
+const dropIn = [
+	...["create", "publish", "subscribe", "unsubscribe", "disconnect", "ping", "emit", "_mqt"],
+	...["client", "connected", "refused", "server", "client_id", "keep_alive", "clean_session", "username", "password"],
+	...["protocol_name", "protocol_level", "outbox", "inbox", "qos", "retain", "dup", "topic", "message", "pid"],
+	...["isUTF8", "fromUTF8", "memory", "total"],
 ];
 
 export default [
@@ -69,20 +54,26 @@ export default [
 	library("moddable", "hosts/moddable/index.ts", OF_MODDABLE),
 	library(example, `examples/${example}.ts`, /^mqtt-mote/),
 	bundle("espruino", {
-		plugins: [
-			pureClasses,
-			unwrapClasses,
-			shakeMethods,
-			freeSetUp,
-			terser({
-				ecma: 5,
-				toplevel: true,
-				compress: { ecma: 5, passes: 3, hoist_funs: false, booleans_as_integers: true },
-				mangle: { toplevel: true, reserved: ["of", "static"], properties: { builtins: true, reserved: kept } },
-				format: { ecma: 5, ascii_only: true, comments: false },
-			}),
-			declareFirst,
-		],
+		transformers: { before: [fullNames] },
+		plugins: [pureClasses, unwrapClasses, small(), freeSetUp, merge, shorten(), declareFirst],
 	}),
 	bundle("node", { external: (id) => id.startsWith("node:") }),
+	{
+		// In place of Moddable's own client.
+		input: "hosts/moddable/mqtt-client.ts",
+		output: { file: "dist/firmware/moddable/mqtt-client.js", format: "es" },
+		external: ["time", "timer"],
+		plugins: [typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json" })],
+	},
+	{
+		input: "hosts/espruino/mqtt.ts",
+		output: { file: "dist/espruino/MQTT.js", format: "cjs", strict: false, esModule: false },
+		plugins: [
+			typescript({ tsconfig: "hosts/espruino/tsconfig.bundle.json", compilerOptions: { outDir: "dist/espruino" } }),
+			pureClasses,
+			unwrapClasses,
+			shorten(dropIn, false),
+			declareFirst,
+		],
+	},
 ];

@@ -72,6 +72,8 @@ export type Status = Readonly<
 };
 
 export class Client {
+	/** What the client is doing, and what it has counted. */
+	readonly status: Status;
 	private readonly session: Session;
 	/** The lowest protocol level, and the highest QoS. */
 	private readonly lowest: Level;
@@ -114,12 +116,7 @@ export class Client {
 			fields.level = 3;
 			fallback.attach(connectPacket(fields));
 		}
-		this.session = new Session(options, level, keepAlive, connect, fallback);
-	}
-
-	/** What the client is doing, and what it has counted. */
-	get status(): Status {
-		return this.session;
+		this.status = this.session = new Session(options, level, keepAlive, connect, fallback);
 	}
 
 	/**

@@ -89,7 +89,6 @@ export const enum Count {
 	SKIPPED,
 	FAILURES,
 	STRAY,
-	CONNECTIONS,
 	VIOLATIONS,
 	/** From here on, how often each Reason ended a connection. */
 	ENDINGS,
@@ -98,7 +97,8 @@ export const enum Count {
 /** Where parts of the receive memory begin; the counts stand in front of them. */
 export const enum Start {
 	REPLIES = 4 * (Count.ENDINGS + REASONS),
-	INBOX = REPLIES + 4 * WAITING_REPLIES,
+	SCRATCH = REPLIES + 4 * WAITING_REPLIES,
+	INBOX = SCRATCH + DECIMAL_SIZE,
 }
 
 export class Session implements LinkOwner, PacketReceiver {
@@ -117,6 +117,8 @@ export class Session implements LinkOwner, PacketReceiver {
 	sent = 0;
 	/** Messages handed to handlers. */
 	received = 0;
+	/** Connections that the broker accepted. */
+	connections = 0;
 	/** Milliseconds from the last CONNECT to its CONNACK, or from the last PINGREQ to its PINGRESP; -1 before the first. */
 	roundTrip = -1;
 	readonly outbox: Outbox;
@@ -150,7 +152,7 @@ export class Session implements LinkOwner, PacketReceiver {
 	/** The CONNECT packet. */
 	private connect: Uint8Array;
 	/** @internal For a number's digits, and for the header of a PUBLISH that goes out in pieces. */
-	readonly scratch = new Uint8Array(DECIMAL_SIZE);
+	readonly scratch: Uint8Array;
 	/** @internal Messages at QoS 1 and 2 sent and not acknowledged at a time. */
 	readonly window: number;
 	/** @internal Where the inbox ends in the receive memory. */
@@ -236,6 +238,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.incoming = incoming;
 		this.inbox = inbox;
 		this.words = new Uint32Array(incoming.buffer, 0, incoming.length >> 2);
+		this.scratch = incoming.subarray(Start.SCRATCH, Start.INBOX);
 		this.words.fill(0, 0, Count.ENDINGS + REASONS);
 		this.endings = this.words.subarray(Count.ENDINGS, Count.ENDINGS + REASONS);
 		this.decoder = new Decoder(this, incoming, inbox, Start.INBOX);
@@ -289,10 +292,6 @@ export class Session implements LinkOwner, PacketReceiver {
 	/** Acknowledgements for nothing that was in flight. */
 	get stray(): number {
 		return this.words[Count.STRAY];
-	}
-	/** Connections that the broker accepted. */
-	get connections(): number {
-		return this.words[Count.CONNECTIONS];
 	}
 	/** Links closed because the broker broke the protocol. */
 	get violations(): number {
@@ -588,7 +587,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.flags = (flags & ~(Flag.DOUBT | Flag.PINGED | Flag.THREW)) | Flag.QUIET | (isInDoubt ? Flag.DOUBT : 0);
 		this.asked = 0;
 		this.state = State.CONNECTED;
-		this.words[Count.CONNECTIONS]++;
+		this.connections++;
 		this.missing = Reason.NONE;
 		this.alarm.set(this.interval);
 		// CONNECT is long ago.
@@ -707,7 +706,7 @@ export class Session implements LinkOwner, PacketReceiver {
 	 * outbox. True if nothing is left.
 	 */
 	private fill(): boolean {
-		const { outbox, subscriptions } = this;
+		const { outbox } = this;
 		if ((this.flags & Flag.GREETED) === 0) {
 			this.skip = this.progress;
 			this.put(this.connect, 0, this.connect.length);
@@ -716,6 +715,7 @@ export class Session implements LinkOwner, PacketReceiver {
 			this.flags |= Flag.GREETED;
 		}
 		while ((this.flags & Flag.SENDING) !== 0) {
+			const { subscriptions } = this; // a callback may have subscribed meanwhile
 			if (this.progress === 0) {
 				if (this.state === State.CONNECTED) {
 					if (this.replyBytes !== 0 && !this.putReplies()) return false;

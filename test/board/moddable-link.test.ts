@@ -27,7 +27,7 @@ for (const { engine, options } of ENGINES) {
 			await until(async () => (await evaluate("firmware.client.status.delivered")) === 1);
 			// First no socket, then CONNECT and a PUBLISH that throws, then all is well.
 			assert.deepEqual(await evaluate("firmware.reasons"), [Reason.UNREACHABLE, Reason.LINK_LOST]);
-			assert.equal(await evaluate("firmware.client.status.resent"), 1);
+			assert.equal(await evaluate("firmware.resent()"), 1);
 			assert.deepEqual(aborts, []);
 		});
 	});

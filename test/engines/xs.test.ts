@@ -1,7 +1,7 @@
 /** Promise 1, in the real XS engine: what runs allocates nothing; and what it costs does not grow unseen. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Figures, figures, OPERATIONS, type Operation } from "../../benchmarks/figures.js";
+import { type Figures, figures, OPERATIONS, type Operation, retained } from "../../benchmarks/figures.js";
 import { Engine } from "./measure.js";
 
 const skip = Engine.available() ? false : "the XS engine of @agoric/xsnap was not compiled on this machine";
@@ -54,4 +54,11 @@ test("XS: through Moddable's TcpLink only what opens a link allocates: the socke
 		assert.equal(chunkBytes, 0, operation);
 		assert.equal(slots, OPENING.includes(operation) ? 3 : 0, operation);
 	}
+});
+
+test("XS: a connected client with a topic keeps at most 136 slots and 464 chunk bytes besides its buffers", {
+	skip,
+}, async () => {
+	const { slots, chunkBytes } = await retained();
+	assert.ok(slots <= 136 && chunkBytes <= 464, `${slots} slots, ${chunkBytes} bytes`);
 });

@@ -113,8 +113,8 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "starts the jitter over with each CONNACK",
 		file: "session/session.ts",
-		from: "this.words[Count.CONNECTIONS]++;",
-		to: "this.words[Count.CONNECTIONS]++; this.wait = this.retryBase;",
+		from: "this.connections++;",
+		to: "this.connections++; this.wait = this.retryBase;",
 	},
 	{
 		name: "sends the newest first after a reconnect",

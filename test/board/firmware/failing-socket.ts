@@ -37,5 +37,7 @@ export const client = new Client({
 		reasons.push(reason);
 	},
 });
+/** Said here, so that the bundle has it. */
+export const resent = () => client.status.resent;
 client.topic("t", { qos: 1 }).publishNumber(1, 0);
 client.start();
