@@ -235,8 +235,9 @@ test("Moddable's simulator on a wire: framed, at 115,200 baud, a byte in 1,000 c
 	);
 	const source = (await onPackage("test/engines/firmware/levels.ts"))
 		.replace("TcpLink }", "FramedLink, SerialLink }")
+		.replace("keepAlive: 30,", "keepAlive: 30, cleanSession: false,")
 		.replace("new TcpLink({ host, port })", "new FramedLink(new SerialLink({ io: Serial, device: settings.device }))");
-	assert.ok(source.includes("new FramedLink(new SerialLink("));
+	assert.match(source, /new FramedLink\(new SerialLink\(.*cleanSession: false/s);
 	const manifest = {
 		include: ["$(MODDABLE)/examples/manifest_base.json", join(await packaged(context), "manifest.json")],
 		config: { device: boardEnd, name: NAME },
@@ -261,6 +262,7 @@ test("Moddable's simulator on a wire: framed, at 115,200 baud, a byte in 1,000 c
 		context.diagnostic(`${seen.length} messages, ${came.size} numbers, ${lost.length} lost`);
 		assert.deepEqual(lost, []);
 	}
+	assert.equal(second.length, new Set(second.map(({ payload }) => payload)).size, "twice at QoS 2");
 	assert.ok(cable.damaged > 10);
 });
 
