@@ -81,8 +81,8 @@ export interface MQTTClientOptions {
 	port?: number;
 	/** The dictionary of a resolver class, and the class as `io`. */
 	dns: { io: new (options: never) => Resolver };
-	/** The dictionary of a socket class, and the class as `io`. */
-	socket: { io: new (options: never) => Socket };
+	/** The dictionary of a socket class, and the class as `io`; that of a TLS socket has its `TCP` too. */
+	socket: { io: new (options: never) => Socket; TCP?: unknown };
 	/** Client identifier, default "". */
 	id?: string;
 	user?: string;
@@ -163,6 +163,12 @@ const NEVER = 0x7fffffff;
 /** Bytes of the output that an application is not told of: for acknowledgements and pings. */
 const RESERVE = 8;
 
+/**
+ * What the SDK's TLS socket says that can be written is 32 bytes less than TCP takes; but a record has up to 69 of its own, and
+ * one that does not fit throws.
+ */
+const TLS_RECORD = 40;
+
 /** Acknowledgements that can wait for room; while all do, nothing more is read. A power of two. */
 const REPLIES = 32;
 
@@ -189,6 +195,8 @@ class Connection {
 	private readonly onWritable: MQTTClientOptions["onWritable"];
 	private readonly onControl: MQTTClientOptions["onControl"];
 	private readonly onError: MQTTClientOptions["onError"];
+	/** Bytes that the socket takes less than it says. */
+	private readonly spare: number;
 	private resolver: Resolver | undefined;
 	private socket: Socket | undefined;
 	/** What is left to send of the CONNECT. */
@@ -277,6 +285,7 @@ class Connection {
 			userName: user || password ? fieldBytes(user ?? "", "user") : undefined,
 			password: password ? fieldBytes(password, "password") : undefined,
 		});
+		this.spare = options.socket.TCP ? TLS_RECORD : 0;
 		const resolver = new options.dns.io(options.dns as never);
 		this.resolver = resolver;
 		this.timer = Timer.repeat(() => this.wake(), NEVER);
@@ -471,7 +480,8 @@ class Connection {
 	}
 
 	private put(bytes: ByteBuffer, options?: { more: boolean; byteLength: number }): void {
-		this.room = this.socket!.write(bytes, options) ?? 0; // undefined: it failed, and onError follows
+		const room = this.socket!.write(bytes, options) ?? 0; // undefined: it failed, and onError follows
+		this.room = room > this.spare ? room - this.spare : 0;
 	}
 
 	private takes(size: number): void {

@@ -155,7 +155,9 @@ test("the SDK's example of its MQTT client over TLS", { skip: skip || missing("o
 			stdio: "ignore",
 		},
 	);
-	const broker = await Mosquitto.start(context, `certfile ${certificate}\nkeyfile ${key}\nallow_anonymous true`);
+	// Started by root, it would become a user who may not read the key.
+	const settings = `certfile ${certificate}\nkeyfile ${key}\nuser root\nallow_anonymous true`;
+	const broker = await Mosquitto.start(context, settings);
 	const example = "$(MODDABLE)/examples/io/tcp";
 	const program = await run(context, {
 		"config.js": WITH_TLS,
