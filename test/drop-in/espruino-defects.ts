@@ -321,10 +321,23 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 				board.settle();
 				assert.equal(board.told(), "publish message");
 				assert.equal(names(packets(written.splice(0).join(""))), "CONNECT PUBACK");
-				pipe.emit("end", "");
+				pipe.emit("end");
 				board.settle();
 				assert.equal(board.told(), "disconnected close");
 			}
+		},
+	],
+	[
+		"messages that came in front of the end of such an object's data count",
+		(board) => {
+			const pipe = board.make({ write: () => {}, end: () => {} });
+			const client = board.module.create();
+			board.watch(client);
+			client.connect(pipe);
+			pipe.emit("data", broker.connack() + broker.publish("a", "b") + broker.publish("c", "d"));
+			pipe.emit("end");
+			board.settle();
+			assert.equal(board.told(), "connected connect publish message publish message disconnected close");
 		},
 	],
 	[
