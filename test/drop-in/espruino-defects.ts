@@ -96,7 +96,7 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 			board.pass(90_000);
 			assert.match(board.told(), /disconnected close$/);
 			assert.equal(client.connected, false);
-			assert.ok(board.socket.ended);
+			assert.equal(board.socket.ended, true);
 		},
 	],
 	[
@@ -251,7 +251,7 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 			board.watch(board.module.connect({ host: "broker" }));
 			board.pass(11_000);
 			assert.match(board.told(), /disconnected close$/);
-			assert.ok(board.socket.ended);
+			assert.equal(board.socket.ended, true);
 		},
 	],
 	[
@@ -300,7 +300,7 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 			accept(board);
 			old.stalled = false;
 			board.settle();
-			assert.ok(old.closed);
+			assert.equal(old.closed, true);
 			assert.match(board.told(), /connected connect$/);
 			assert.equal(client.connected, true);
 		},
@@ -401,7 +401,7 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 				client.publish("a", "b", QOS1);
 				board.settle();
 				const [{ identifier }] = packets(board.socket.sent);
-				assert.ok(identifier > 0 && identifier !== first);
+				assert.ok(identifier > 0 && identifier !== first, `${identifier} is given`);
 				board.receive(broker.puback(identifier));
 			}
 		},
@@ -464,7 +464,7 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 			client.publish("a", "b");
 			board.pass(15_000);
 			assert.equal(board.socket.dSnd, "");
-			assert.ok(board.socket.ended);
+			assert.equal(board.socket.ended, true);
 		},
 	],
 ];
