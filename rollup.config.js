@@ -1,49 +1,41 @@
-/** One firmware source, three bundles: for Moddable, for Espruino, and for Node. */
-import terser from "@rollup/plugin-terser";
+/**
+ * One firmware source, three bundles: for Moddable, for Espruino, and for Node. And for Moddable's own tools the client as a
+ * library of two modules, which manifest.json preloads, with the example on top of it.
+ */
 import typescript from "@rollup/plugin-typescript";
+import { fullNames, merge, shorten, small } from "./rollup.espruino.js";
 import { declareFirst, freeSetUp, pureClasses, shakeMethods, unwrapClasses } from "./rollup.plugins.js";
 
 /** The example that is built: `npm run build -- --environment EXAMPLE:name` for another one. */
 const example = process.env.EXAMPLE ?? "telemetry";
 
-function bundle(host, { compilerOptions, external = () => false, plugins = [] }) {
+function bundle(host, { compilerOptions, transformers, external = () => false, plugins = [] }) {
 	return {
 		input: `examples/${example}.ts`,
 		output: { file: `dist/firmware/${host}/${example}.js`, format: "es" },
 		external,
 		// The simulator reads the example's exports; an Espruino script has none.
 		preserveEntrySignatures: host === "espruino" ? false : "strict",
-		plugins: [typescript({ tsconfig: `hosts/${host}/tsconfig.bundle.json`, compilerOptions }), ...plugins],
+		plugins: [
+			typescript({ tsconfig: `hosts/${host}/tsconfig.bundle.json`, compilerOptions, transformers }),
+			...plugins,
+		],
 	};
 }
 
-/** What JavaScript itself has properties of. */
-const LANGUAGE = [
-	Object,
-	Function,
-	Array,
-	String,
-	Number,
-	Boolean,
-	Date,
-	RegExp,
-	Promise,
-	Error,
-	ArrayBuffer,
-	DataView,
-];
-const TYPED = [Uint8Array, Object.getPrototypeOf(Uint8Array)];
+const OF_MODDABLE = /^(embedded:|mc\/|time$|timer$)/;
 
-/**
- * Names on Espruino cost memory by the letter, so all properties get short ones but these, which belong to the language, to
- * Espruino, or to the settings file. A firmware that calls more of Espruino's objects adds their names here.
- */
-const kept = [
-	...[...LANGUAGE, ...TYPED].flatMap((one) => [one, one.prototype].flatMap(Object.getOwnPropertyNames)),
-	...[Math, JSON].flatMap(Object.getOwnPropertyNames),
-	...["get", "enumerable", "configurable", "toUint8Array", "readJSON", "writeJSON", "read", "write", "erase"],
-	...["connect", "host", "port", "name", "on", "end", "dSnd"],
-];
+/** One module in dist/moddable. */
+function library(name, input, external) {
+	return {
+		input,
+		output: { file: `dist/moddable/${name}.js`, format: "es", paths: { "mqtt-mote/host": "mqtt-mote/moddable" } },
+		external: (id) => external.test(id),
+		plugins: [
+			typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json", compilerOptions: { outDir: "dist/moddable" } }),
+		],
+	};
+}
 
 /** The Espruino drop-in for `require("MQTT")`: what applications call, read and set, and what stands on the pipes that they give. */
 const dropIn = [
@@ -53,30 +45,26 @@ const dropIn = [
 	...["isUTF8", "fromUTF8", "memory", "total"],
 ];
 
-/** What makes code small on Espruino; these names of properties stay besides `kept`, and booleans unless they may be numbers. */
-function short(names, booleans_as_integers) {
-	return terser({
-		ecma: 5,
-		toplevel: true,
-		compress: { ecma: 5, passes: 3, hoist_funs: false, booleans_as_integers },
-		mangle: {
-			toplevel: true,
-			reserved: ["of", "static"],
-			properties: { builtins: true, reserved: [...kept, ...names] },
-		},
-		format: { ecma: 5, ascii_only: true, comments: false },
-	});
-}
-
 export default [
 	bundle("moddable", {
-		external: (id) => /^(embedded:|mc\/|time$|timer$)/.test(id),
+		external: (id) => OF_MODDABLE.test(id),
 		plugins: [shakeMethods],
 	}),
+	library("mqtt-mote", "src/client.ts", OF_MODDABLE),
+	library("moddable", "hosts/moddable/index.ts", OF_MODDABLE),
+	library(example, `examples/${example}.ts`, /^mqtt-mote/),
 	bundle("espruino", {
-		plugins: [pureClasses, unwrapClasses, shakeMethods, freeSetUp, short([], true), declareFirst],
+		transformers: { before: [fullNames] },
+		plugins: [pureClasses, unwrapClasses, small(), freeSetUp, merge, shorten(), declareFirst],
 	}),
 	bundle("node", { external: (id) => id.startsWith("node:") }),
+	{
+		// In place of Moddable's own client.
+		input: "hosts/moddable/mqtt-client.ts",
+		output: { file: "dist/firmware/moddable/mqtt-client.js", format: "es" },
+		external: ["time", "timer"],
+		plugins: [typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json" })],
+	},
 	{
 		input: "hosts/espruino/mqtt.ts",
 		output: { file: "dist/espruino/MQTT.js", format: "cjs", strict: false, esModule: false },
@@ -84,7 +72,7 @@ export default [
 			typescript({ tsconfig: "hosts/espruino/tsconfig.bundle.json", compilerOptions: { outDir: "dist/espruino" } }),
 			pureClasses,
 			unwrapClasses,
-			short(dropIn, false),
+			shorten(dropIn, false),
 			declareFirst,
 		],
 	},

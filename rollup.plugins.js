@@ -5,11 +5,13 @@
 
 import { fileURLToPath } from "node:url";
 
-/** Where the client is, as source and as it is published. */
-const SOURCES = [fileURLToPath(new URL("src/", import.meta.url)), fileURLToPath(new URL("dist/src/", import.meta.url))];
+/** Where the client is, and its host for Moddable; as source and as it is published. */
+const SOURCES = ["src/", "hosts/moddable/", "dist/src/", "dist/hosts/moddable/"].map((folder) =>
+	fileURLToPath(new URL(folder, import.meta.url)),
+);
 
-/** What the simulator calls of the client that a bundle exports. */
-const SAID_OUTSIDE = [".stop", ".used"];
+/** What a bundle's surroundings call of the client: the simulator, and a link that is not in the bundle. */
+const SAID_OUTSIDE = [".stop", ".used", ".onWritable", ".onReceived", ".onClosed"];
 
 /** TypeScript's mark on each ES5 class, in a form that Rollup knows: a class that is not used can go. */
 export const pureClasses = {
@@ -149,7 +151,7 @@ function assignedMethod(node) {
 }
 
 /** The names that a statement declares. */
-function declared({ type, id, declarations = [], declaration }) {
+export function declared({ type, id, declarations = [], declaration }) {
 	if (type === "ExportNamedDeclaration" && declaration) return declared(declaration);
 	return id ? [id.name] : declarations.map((one) => one.id.name);
 }
@@ -214,51 +216,70 @@ export const freeSetUp = {
 		const methods = [];
 		const functions = [];
 		const living = new Set();
-		const say = (names) => {
-			for (const name of names) living.add(name);
+		const say = (names, but = new Set()) => {
+			for (const name of names) if (!but.has(name)) living.add(name);
 		};
 		for (const node of this.parse(code).body) {
 			const method = assignedMethod(node);
 			if (method?.value.type === "FunctionExpression") {
 				const { of, name, value } = method;
-				methods.push({ name: `.${name}`, inside: value.body, free: `delete ${of}.prototype.${name};\n` });
-				say(livingIn(value.body, ours.has(of)));
+				methods.push({
+					name: `.${name}`,
+					inside: value.body,
+					locals: localsOf(value),
+					free: `delete ${of}.prototype.${name};\n`,
+				});
+				say(livingIn(value.body, ours.has(of), ours), localsOf(value));
 			} else if (node.type === "FunctionDeclaration") {
 				const { name } = node.id;
-				functions.push({ name, inside: node.body, free: `${name} = undefined;\n` });
-				say(livingIn(node.body, ours.has(name)));
-			} else say(livingIn(node, false));
+				functions.push({ name, inside: node.body, locals: localsOf(node), free: `${name} = undefined;\n` });
+				say(livingIn(node.body, ours.has(name), ours), localsOf(node));
+			} else say(livingIn(node, false, ours));
 		}
 		const parts = [...methods, ...functions];
 		for (let count = -1; count !== living.size; ) {
 			count = living.size;
-			for (const { name, inside } of parts) if (living.has(name)) say(namesIn(inside));
+			for (const { name, inside, locals } of parts) if (living.has(name)) say(namesIn(inside), locals);
 		}
 		const dead = parts.filter(({ name }) => !living.has(name));
 		return code + dead.map(({ free }) => free).join("");
 	},
 };
 
+/** The names that a function declares for itself. */
+function localsOf(node, names = new Set()) {
+	for (const { name } of node.params ?? []) names.add(name);
+	if (node.type === "VariableDeclarator") names.add(node.id.name);
+	for (const value of Object.values(node).flat()) if (typeof value?.type === "string") localsOf(value, names);
+	return names;
+}
+
 /**
  * What code that runs once leaves behind: the names within functions, and of what is used but not called. With `isOurs`
  * properties that are used but not called are taken for data.
  */
-function* livingIn(node, isOurs) {
+function* livingIn(node, isOurs, ours) {
 	if (node === null || typeof node !== "object") return;
 	if (Array.isArray(node)) {
-		for (const one of node) yield* livingIn(one, isOurs);
+		for (const one of node) yield* livingIn(one, isOurs, ours);
 	} else if (/Function/.test(node.type)) yield* namesIn(node);
 	else if (node.type === "CallExpression" || node.type === "NewExpression") {
 		const { callee } = node;
-		yield* livingIn(node.arguments, isOurs);
-		if (callee.type === "MemberExpression" && !callee.computed) yield* livingIn(callee.object, isOurs);
-		else if (callee.type !== "Identifier") yield* livingIn(callee, isOurs);
+		// A function that is handed to one of the client's own is called by that one.
+		const isHanded = (one) => one.type === "Identifier" && ours.has(callee.name) && ours.has(one.name);
+		yield* livingIn(
+			node.arguments.filter((one) => !isHanded(one)),
+			isOurs,
+			ours,
+		);
+		if (callee.type === "MemberExpression" && !callee.computed) yield* livingIn(callee.object, isOurs, ours);
+		else if (callee.type !== "Identifier") yield* livingIn(callee, isOurs, ours);
 	} else if (node.type === "MemberExpression" && !node.computed) {
-		yield* livingIn(node.object, isOurs);
+		yield* livingIn(node.object, isOurs, ours);
 		if (!isOurs) yield `.${node.property.name}`;
-	} else if (node.type === "Property" && !node.computed) yield* livingIn(node.value, isOurs);
+	} else if (node.type === "Property" && !node.computed) yield* livingIn(node.value, isOurs, ours);
 	else if (node.type === "Identifier") yield node.name;
-	else for (const value of Object.values(node)) yield* livingIn(value, isOurs);
+	else for (const value of Object.values(node)) yield* livingIn(value, isOurs, ours);
 }
 
 /**

@@ -4,7 +4,7 @@
  * measured once with the same engine and workload, since its code is not part of this repo.
  */
 import { Engine } from "../test/engines/measure.js";
-import { figures, leastSteps, OPERATIONS, type Operation } from "./figures.js";
+import { figures, leastSteps, OPERATIONS, type Operation, retained } from "./figures.js";
 import { benchWakes } from "./wake.js";
 
 /** Slots, chunk bytes and steps of Moddable SDK 8.2.3's mqttclient, and our budget of steps. */
@@ -58,3 +58,7 @@ for (const [operation, name] of Object.entries(OPERATIONS) as [Operation, string
 	]);
 }
 console.log("\nA reconnect through TcpLink makes one socket object, here of 3 slots.");
+const { slots, chunkBytes } = await retained();
+console.log(
+	`A connected client with a topic keeps ${slots} slots and ${chunkBytes} bytes in chunks besides its buffers: at most ${16 * slots + chunkBytes} bytes on a 32-bit board (budget: 1,000).`,
+);

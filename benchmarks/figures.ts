@@ -117,3 +117,26 @@ async function measured(entry: string, names: string[], through: "link" | "TcpLi
 		await engine.close();
 	}
 }
+
+/** What one connected client with a topic keeps besides the buffers that its options ask for. */
+export async function retained(): Promise<{ slots: number; chunkBytes: number }> {
+	const CLIENTS = 32;
+	const engine = await Engine.open(await bundle("benchmarks/workload/retained.ts"));
+	const grown = async (name: string) => {
+		await engine.call(name, 4); // what the first ones make once
+		const before = await engine.live();
+		await engine.call(name, CLIENTS);
+		const after = await engine.live();
+		return {
+			slots: (after.slots - before.slots) / CLIENTS,
+			chunkBytes: (after.chunkBytes - before.chunkBytes) / CLIENTS,
+		};
+	};
+	try {
+		const link = await grown("link");
+		const all = await grown("make");
+		return { slots: all.slots - link.slots, chunkBytes: all.chunkBytes - link.chunkBytes };
+	} finally {
+		await engine.close();
+	}
+}

@@ -1,7 +1,9 @@
 /** The command line's commands and options in one table: what it accepts, and what --help says. Called by cli.ts. */
 import { statSync } from "node:fs";
+import { isIPv4 } from "node:net";
 import { resolve } from "node:path";
 import { parseArgs } from "node:util";
+import type { SerialDevice } from "./broker/serial.js";
 import { MQTT_PORT } from "./broker/tcp.js";
 import type { EngineName } from "./companion.js";
 import { Complaint } from "./complaint.js";
@@ -17,6 +19,9 @@ export interface StartOptions {
 	boards: number;
 	name: string;
 	port?: number;
+	/** IPv4 address. */
+	host?: string;
+	serial?: SerialDevice[];
 	companion?: EngineName;
 	engine?: "xs" | "node";
 	/** Absolute path. */
@@ -26,6 +31,9 @@ export interface StartOptions {
 
 export interface BrokerOptions {
 	port?: number;
+	/** IPv4 address. */
+	host?: string;
+	serial?: SerialDevice[];
 	engine?: EngineName;
 }
 
@@ -42,9 +50,14 @@ interface Option {
 	/** The value that a text means, or undefined if it means none; `must` says then what it must be. */
 	read?(text: string): unknown;
 	must?: string;
+	/** May be given several times: the value is a list. */
+	isMany?: boolean;
 }
 
 const MOST_BOARDS = 50;
+
+/** Bits per second on a serial line. */
+const BAUD = 115_200;
 
 const ENGINE_OF_BROKER: Option = {
 	value: "NAME",
@@ -78,6 +91,19 @@ const OPTIONS: Record<string, Option> = {
 		read: (text) => readNumber(text, 0, 65_535),
 		must: "a number from 0 to 65535",
 	},
+	host: {
+		value: "ADDRESS",
+		help: "the companion's IPv4 address, 0.0.0.0 for all of this machine; only this machine reaches it if left out",
+		read: (text) => (isIPv4(text) ? text : undefined),
+		must: "an IPv4 address of this machine, or 0.0.0.0",
+	},
+	serial: {
+		value: "DEVICE",
+		help: `a board on a wire, for the companion: PATH, PATH@BAUD, PATH@BAUD,raw; ${BAUD} and frames if left out`,
+		read: readDevice,
+		must: `PATH@BAUD or PATH@BAUD,raw, such as /dev/ttyUSB0@${BAUD}`,
+		isMany: true,
+	},
 	companion: ENGINE_OF_BROKER,
 	engine: {
 		value: "NAME",
@@ -98,11 +124,11 @@ const OPTIONS: Record<string, Option> = {
 const COMMANDS: Record<string, { help: string; options: string[]; own?: Record<string, Option> }> = {
 	start: {
 		help: "runs simulated boards, and a companion broker for them",
-		options: ["boards", "broker", "port", "companion", "engine", "firmware", "name", "plain"],
+		options: ["boards", "broker", "port", "host", "serial", "companion", "engine", "firmware", "name", "plain"],
 	},
 	broker: {
 		help: "runs the companion broker alone, and prints what reaches it",
-		options: ["port", "engine"],
+		options: ["port", "host", "serial", "engine"],
 		own: { engine: ENGINE_OF_BROKER },
 	},
 };
@@ -132,7 +158,9 @@ export function readArguments(argv: string[]): Request {
 		if (token.kind === "option") {
 			if (token.name === "help") return { command: "help", text: help(named) };
 			if (token.name === "version") return { command: "version" };
-			values[token.name] = readOption(command, token.name, token.value, token.inlineValue);
+			const value = readOption(command, token.name, token.value, token.inlineValue);
+			const before = (values[token.name] ?? []) as unknown[];
+			values[token.name] = OPTIONS[token.name].isMany ? [...before, value] : value;
 		}
 	}
 	if (values.broker !== undefined && values.companion !== undefined) {
@@ -140,6 +168,9 @@ export function readArguments(argv: string[]): Request {
 	}
 	if (values.broker !== undefined && values.port !== undefined) {
 		throw wrong("--port is for the companion broker; write another broker's port into --broker mqtt://HOST:PORT");
+	}
+	if (values.broker !== undefined && (values.host ?? values.serial) !== undefined) {
+		throw wrong("--host and --serial are for the companion broker, and with --broker there is none");
 	}
 	if (command === "broker") return { command, options: values };
 	return { command: "start", options: { boards: 1, name: "board", plain: false, ...values } };
@@ -208,6 +239,14 @@ function parseOptions() {
 function readNumber(text: string, lowest: number, highest: number): number | undefined {
 	const value = /^[0-9]{1,9}$/.test(text) ? Number(text) : -1;
 	return value >= lowest && value <= highest ? value : undefined;
+}
+
+function readDevice(text: string): SerialDevice | undefined {
+	const parts = /^([^,@]+)(?:@([0-9]+))?(,raw)?$/.exec(text);
+	const baudRate = readNumber(parts?.[2] ?? String(BAUD), 1, 20_000_000);
+	return parts === null || baudRate === undefined
+		? undefined
+		: { path: parts[1], baudRate, raw: parts[3] !== undefined };
 }
 
 function readUrl(text: string): BrokerAddress | undefined {

@@ -43,7 +43,7 @@ async function run(request: Request): Promise<void> {
 
 /** The command `broker`. */
 async function serve(options: BrokerOptions, screen: Screen, signal: AbortSignal): Promise<void> {
-	const companion = await openCompanion(screen, options.port, options.engine);
+	const companion = await openCompanion(screen, options);
 	if (!signal.aborted) await once(signal, "abort");
 	await companion.close();
 }

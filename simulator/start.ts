@@ -34,12 +34,12 @@ export async function start(options: StartOptions, screen: Screen, signal: Abort
 	let observer: Observer | undefined;
 	try {
 		if (signal.aborted) return;
-		if (target === undefined) companion = await openCompanion(screen, options.port, options.companion);
+		if (target === undefined) companion = await openCompanion(screen, { ...options, engine: options.companion });
 		else {
 			screen.print(`Broker mqtt://${options.broker?.host}:${target.port}`);
 			observer = new Observer(target, names, (message, bytes) => screen.print(messageLine(new Date(), message, bytes)));
 		}
-		const address = target ?? { host: "127.0.0.1", port: companion?.port ?? 0 };
+		const address = target ?? { host: companion?.host ?? "", port: companion?.port ?? 0 };
 		await startBoards(names, bundle, address, options.engine, screen, signal, monitors);
 		await watch(monitors, observer, screen, signal);
 	} finally {

@@ -2,16 +2,14 @@
  * The public face: checks what the application asks for, encodes it once, and hands it to the session.
  * After `start` nothing here allocates.
  */
-import { fail, number, whole } from "./check.js";
+import { fail, whole } from "./check.js";
 import type { Link } from "./host.js";
-import type { Deferral } from "./session/deferral.js";
-import type { ExactlyOnce } from "./session/exactly-once.js";
 import type { Fallback } from "./session/fallback.js";
 import { Flush, type Flushed } from "./session/flush.js";
-import type { Journal } from "./session/journal.js";
+import type { ClientOptions } from "./session/options.js";
 import { Rules } from "./session/rules.js";
-import { Session } from "./session/session.js";
-import { type Handler, Subscription } from "./session/subscription.js";
+import { Session, Start } from "./session/session.js";
+import { type Handler, Subscription, Subscriptions } from "./session/subscription.js";
 import { Topic, type TopicOptions } from "./session/topic.js";
 import { type ConnectFields, connectPacket, field, publishHeader } from "./wire/encode.js";
 import { type Level, Limit, type QoS } from "./wire/packet.js";
@@ -24,6 +22,7 @@ export { ExactlyOnce } from "./session/exactly-once.js";
 export { Fallback } from "./session/fallback.js";
 export type { Flushed } from "./session/flush.js";
 export { Journal } from "./session/journal.js";
+export type { ClientOptions } from "./session/options.js";
 export { describe, Reason } from "./session/reason.js";
 export { Age, type WhenFull } from "./session/rules.js";
 export { State } from "./session/session.js";
@@ -32,56 +31,6 @@ export type { Handler, Subscription } from "./session/subscription.js";
 export type { Topic, TopicOptions } from "./session/topic.js";
 export type { Message } from "./wire/message.js";
 export type { Level, QoS } from "./wire/packet.js";
-
-export interface ClientOptions {
-	/** The byte pipe to the broker, from `mqtt-mote/moddable`, `mqtt-mote/espruino` or `mqtt-mote/node`. */
-	link: Link;
-	/**
-	 * 1 to 23 letters and digits suit every broker, and are all that level 3 takes; empty only with `cleanSession` at level 4
-	 * (section 3.1.3.1).
-	 */
-	clientId: string;
-	/**
-	 * Protocol level: 4 is MQTT 3.1.1 (the default), 3 is MQTT 3.1. `new Fallback()`: 4, and 3 where the broker answers with
-	 * return code 1, or closes without CONNACK twice in a row; what it accepted is tried first the next time.
-	 */
-	level?: Level | Fallback;
-	/** Seconds between packets at most, 0 to 65,535; 0 is off. Default 60. A lost link is noticed within 1.35 times this. */
-	keepAlive?: number;
-	/** True (the default): the broker forgets this client with the link. False: it keeps its subscriptions and messages. */
-	cleanSession?: boolean;
-	/** What the broker publishes when it loses us (section 3.1.2.5). */
-	will?: { topic: string; payload: string | Uint8Array; qos?: QoS; retain?: boolean };
-	userName?: string | Uint8Array;
-	/** Only with a user name ([MQTT-3.1.2-22]; 3.1, section 3.1). */
-	password?: string | Uint8Array;
-	/** Bytes for what is published and not yet acknowledged: 6 and the payload for each message. Default 1024. */
-	outbox?: number;
-	/** Bytes for packets on their way into the link. A larger packet goes out in pieces. Default 256. */
-	output?: number;
-	/** Bytes for a packet that comes in pieces. A larger message is handed over in parts. Default 256. */
-	inbox?: number;
-	/** Messages at QoS 1 and 2 sent and not acknowledged at a time, 1 to 32,767. Default 16. */
-	window?: number;
-	/** Seconds for the link to open, and again for CONNACK. Default 10. */
-	timeout?: number;
-	/** Seconds: the shortest wait before a reconnect. Default 1. */
-	retryBase?: number;
-	/** Seconds: the longest wait before a reconnect, and about the usual one after a refusal. Default 60. */
-	retryCap?: number;
-	/** For QoS 2, both ways: `new ExactlyOnce()`. */
-	exactlyOnce?: ExactlyOnce;
-	/** To acknowledge a message later than its handler returns: `new Deferral()`. */
-	deferral?: Deferral;
-	/** For what is to outlive a reset: `new Journal(store)`. */
-	journal?: Journal;
-	/** The broker has accepted us; `sessionPresent` if it had kept our session (section 3.2.2.2; always false at level 3). */
-	onConnect?: (sessionPresent: boolean) => void;
-	/** A connection, or an attempt at one, has ended; `describe(reason)` says why in words. */
-	onDisconnect?: (reason: number) => void;
-	/** A callback of the application threw this. The client goes on; if it was a handler, the message is not acknowledged. */
-	onError?: (error: unknown) => void;
-}
 
 /** One of the filters for `subscribeAll`. */
 export interface Filter {
@@ -126,31 +75,26 @@ export class Client {
 	/** What the client is doing, and what it has counted. */
 	readonly status: Status;
 	private readonly session: Session;
-	private readonly link: Link;
 	/** The lowest protocol level, and the highest QoS. */
 	private readonly lowest: Level;
 	private readonly highest: QoS;
-	private readonly inbox: number;
 	private flushing: Flush | undefined;
 
 	/** Throws an Error that says what is wrong with the options. Allocates all memory that the client will use. */
 	constructor(options: ClientOptions) {
-		const { link, clientId, will, userName, password } = options;
-		const fallback = typeof options.level === "object" && options.level !== null ? options.level : undefined;
-		const level = fallback ? 4 : options.level === undefined ? 4 : options.level;
-		const cleanSession = options.cleanSession === undefined ? true : options.cleanSession;
+		const { link, clientId, will, userName, password, cleanSession = true } = options;
+		const fallback = (options.level as Fallback | undefined)?.attach ? (options.level as Fallback) : undefined;
+		const level = fallback || options.level === undefined ? 4 : options.level;
+		const lowest = fallback ? 3 : (level as Level);
 		const keepAlive = whole(options.keepAlive, 60, 0, 65_535, "keepAlive (seconds)");
 		if (!link) fail("link is missing: new TcpLink({ host, port }) makes one");
 		if (level !== 3 && level !== 4) fail("level must be 3 (MQTT 3.1), 4 (MQTT 3.1.1) or a new Fallback()");
-		const lowest = fallback ? 3 : level;
 		if (password !== undefined && userName === undefined) fail("password needs a userName");
 		const id = text(link, clientId, "clientId");
 		if (id.length === 0 && (lowest === 3 || !cleanSession)) {
 			fail("clientId may be empty only with cleanSession and level 4");
 		}
 		if (lowest === 3 && characters(id) > 23) fail("clientId is longer than the 23 characters of MQTT 3.1");
-		this.link = link;
-		this.inbox = whole(options.inbox, 256, 16, 65_536, "inbox (bytes)");
 		this.lowest = lowest;
 		this.highest = options.exactlyOnce ? 2 : 1;
 		const fields: ConnectFields = {
@@ -159,7 +103,7 @@ export class Client {
 			keepAlive,
 			clientId: id,
 			will: will && {
-				topic: checked(nameError, link, lowest, will.topic, "will.topic"),
+				topic: topicName(link, lowest, will.topic, "will.topic"),
 				payload: bytesOf(link, will.payload, "will.payload"),
 				qos: qosOf(will.qos, 2),
 				retain: will.retain === true,
@@ -168,29 +112,11 @@ export class Client {
 			password: password === undefined ? undefined : bytesOf(link, password, "password"),
 		};
 		const connect = connectPacket(fields);
-		fields.level = 3;
-		if (fallback) fallback.attach(connectPacket(fields));
-		this.session = new Session(link, {
-			level,
-			cleanSession,
-			keepAlive,
-			outbox: (whole(options.outbox, 1024, 64, 16_777_215, "outbox (bytes)") + 3) & ~3,
-			output: (whole(options.output, 256, 32, 65_536, "output (bytes)") + 3) & ~3,
-			inbox: (this.inbox + 2 + 3) & ~3,
-			window: whole(options.window, 16, 1, 32_767, "window (messages)"),
-			timeout: 1000 * number(options.timeout, 10, 1, 3600, "timeout (seconds)"),
-			retryBase: 1000 * number(options.retryBase, 1, 0.01, 3600, "retryBase (seconds)"),
-			retryCap: 1000 * number(options.retryCap, 60, 0.01, 86_400, "retryCap (seconds)"),
-			connect,
-			fallback,
-			exactlyOnce: options.exactlyOnce,
-			deferral: options.deferral,
-			journal: options.journal,
-			onConnect: options.onConnect,
-			onDisconnect: options.onDisconnect,
-			onError: options.onError,
-		});
-		this.status = this.session;
+		if (fallback) {
+			fields.level = 3;
+			fallback.attach(connectPacket(fields));
+		}
+		this.status = this.session = new Session(options, level, keepAlive, connect, fallback);
 	}
 
 	/**
@@ -198,9 +124,9 @@ export class Client {
 	 * Throws an Error that says what is wrong with the name (section 4.7) or the options. `isStream` is for Stream alone.
 	 */
 	topic(name: string | Uint8Array, options: TopicOptions = {}, isStream = false): Topic {
-		const { session, link } = this;
-		const { topics, journal } = session;
-		const bytes = field(checked(nameError, link, this.lowest, name, "topic"));
+		const { session } = this;
+		const { topics, journal, link } = session;
+		const bytes = field(topicName(link, this.lowest, name, "topic"));
 		const qos = qosOf(options.qos, this.highest);
 		const retain = options.retain === true;
 		let rules: Rules | undefined;
@@ -236,20 +162,23 @@ export class Client {
 	/** As `subscribe` for each of these, 1 or more; the broker is asked with one SUBSCRIBE (section 3.8). */
 	subscribeAll(filters: readonly Filter[]): Subscription[] {
 		if (filters.length === 0) fail("subscribeAll needs at least one filter");
-		if (filters.length + 2 > this.inbox) {
+		const { session } = this;
+		const most = session.inbox - Start.INBOX - 4;
+		if (filters.length > most) {
 			fail(
-				`the SUBACK for ${filters.length} filters does not fit the inbox of ${this.inbox} bytes; ask in several calls`,
+				`the SUBACK for ${filters.length} filters does not fit the inbox, which takes ${most}; ask in several calls`,
 			);
 		}
 		const made: Subscription[] = [];
 		for (let i = 0; i < filters.length; i++) {
 			const { filter, qos, handler } = filters[i];
-			const bytes = checked(filterError, this.link, this.lowest, filter, "filter");
+			const bytes = text(session.link, filter, "filter");
+			check(bytes, filterError(bytes), this.lowest, filter, "filter");
 			if (typeof handler !== "function") fail("subscribe needs a handler");
 			made.push(new Subscription(bytes, qosOf(qos, this.highest), handler));
 		}
-		this.session.subscriptions.add(made);
-		this.session.wake();
+		if (!session.subscriptions) session.subscriptions = new Subscriptions(session);
+		session.subscriptions.add(made);
 		return made.slice();
 	}
 
@@ -258,8 +187,7 @@ export class Client {
 	 * messages that still come are acknowledged and counted as `unhandled`. One that has ended already is left alone.
 	 */
 	unsubscribe(subscriptions: Subscription | readonly Subscription[]): void {
-		this.session.subscriptions.cancel(subscriptions instanceof Subscription ? [subscriptions] : subscriptions);
-		this.session.wake();
+		this.session.subscriptions?.cancel(subscriptions instanceof Subscription ? [subscriptions] : subscriptions);
 	}
 
 	/** Connects, and from now on connects again whenever the link is lost. */
@@ -325,16 +253,20 @@ function text(link: Link, value: string | Uint8Array, name: string): Uint8Array 
 	return bytes;
 }
 
-/** A topic name or filter in which `error` finds nothing wrong. */
-function checked(
-	error: (bytes: Uint8Array) => string | undefined,
-	link: Link,
+/** The bytes of a topic name that may be published to. */
+function topicName(link: Link, lowest: Level, value: string | Uint8Array, name: string): Uint8Array {
+	const bytes = text(link, value, name);
+	return check(bytes, nameError(bytes), lowest, value, name);
+}
+
+/** Fails if there is something wrong with a topic name or filter. */
+function check(
+	bytes: Uint8Array,
+	problem: string | undefined,
 	lowest: Level,
-	value: string | Uint8Array,
+	value: unknown,
 	name: string,
 ): Uint8Array {
-	const bytes = text(link, value, name);
-	const problem = error(bytes);
 	if (lowest === 3 && characters(bytes) > 32_767) fail(`${name} is longer than the 32,767 characters of MQTT 3.1`);
 	if (problem) fail(`${name} "${typeof value === "string" ? value : ""}" ${problem}`);
 	return bytes;

@@ -12,12 +12,13 @@ const RULES: [room: string, ...allowed: string[]][] = [
 	["src/wire", "src/wire"],
 	["src/memory", "src/memory", "src/wire"],
 	["src/session", "src/session", "src/memory", "src/wire", "src/host.ts", "src/check.ts"],
+	["src/serial", "src/wire", "src/host.ts", "src/check.ts"],
 	["src/host.ts"],
 	["src/check.ts"],
 	["src/client.ts", "src/session", "src/wire", "src/host.ts", "src/check.ts"],
 	["hosts/moddable", "hosts/moddable", "src", "embedded:", "mc/", "timer", "time"],
 	["hosts/espruino", "hosts/espruino", "src"],
-	["hosts/node", "hosts/node", "src", "node:"],
+	["hosts/node", "hosts/node", "src", "node:", "serialport"],
 	["examples", "mqtt-mote"],
 ];
 

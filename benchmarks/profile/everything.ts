@@ -13,7 +13,7 @@ import {
 	Stream,
 } from "../../src/client.js";
 
-export function firmware(link: Link, store: Store, tell: (text: string) => void): unknown[] {
+export function firmware(link: Link, store: Store, tell: (text: string) => void): void {
 	const deferral = new Deferral();
 	const client = new Client({
 		link,
@@ -31,7 +31,17 @@ export function firmware(link: Link, store: Store, tell: (text: string) => void)
 		age: new Age(),
 	});
 	const diagnostics = new Diagnostics(client.topic("board/diagnostics", { whenFull: "latest" }));
+	const commands = client.subscribe("board/+", 1, (message) => {
+		const ticket = deferral.hold(message);
+		temperature.publishNumber(message.payload.length, 2);
+		tell(String(message.topic) + message.qos + message.retain + message.duplicate);
+		diagnostics.publish();
+		deferral.acknowledge(ticket);
+		client.unsubscribe(commands);
+	});
+	client.subscribeAll([{ filter: "all", qos: 2, handler: () => client.retry() }]);
 	client.flush(20, () => client.start());
-	client.retry();
-	return [temperature, diagnostics, new Stream(client, "board/picture"), deferral];
+	const picture = new Stream(client, "board/picture");
+	picture.publish(70_000, { read: () => 0 });
+	picture.resume();
 }

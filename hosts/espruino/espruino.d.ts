@@ -8,14 +8,19 @@ interface EspruinoSocket {
 	write(text: string): boolean;
 	end(): void;
 	on(event: "data", handler: (this: EspruinoSocket, text: string) => void): void;
-	on(event: "drain" | "end" | "close" | "error", handler: (this: EspruinoSocket) => void): void;
+	on(event: "drain" | "close", handler: (this: EspruinoSocket) => void): void;
 }
 
-declare function require(name: "net"): {
-	connect(
-		options: { host: string; port: number },
-		connected: (this: EspruinoSocket, socket: EspruinoSocket) => void,
-	): EspruinoSocket;
+interface EspruinoAddress {
+	host: string;
+	port: number;
+	ca?: string | undefined;
+	cert?: string | undefined;
+	key?: string | undefined;
+}
+
+declare function require(name: "net" | "tls"): {
+	connect(options: EspruinoAddress, connected: (this: EspruinoSocket, socket: EspruinoSocket) => void): EspruinoSocket;
 };
 declare function require(name: "Storage"): {
 	readJSON(name: string, quiet: boolean): unknown;
@@ -25,7 +30,11 @@ declare function require(name: "Storage"): {
 	erase(name: string): void;
 };
 
-declare function setTimeout(callback: () => void, milliseconds: number): number;
+declare function setTimeout<T extends unknown[]>(
+	callback: (...values: T) => void,
+	milliseconds: number,
+	...values: T
+): number;
 declare function clearTimeout(timer: number): void;
 /** Seconds, from the clock of the board. */
 declare function getTime(): number;

@@ -1,5 +1,5 @@
 /**
- * A Link over Espruino's `net`. Its sockets take and give strings of bytes, and queue without a limit: so
+ * A Link over Espruino's `net`, or its `tls`. Their sockets take and give strings of bytes, and queue without a limit: so
  * the output is sent as a part of one string that is the same memory, and never while bytes still wait.
  */
 import { fail, number, portNumber } from "../../src/check.js";
@@ -9,10 +9,16 @@ import { clock } from "./clock.js";
 export interface TcpLinkOptions {
 	/** The broker's name or address. */
 	host: string;
-	/** Default 1883. */
+	/** Default 1883, or 8883 with `tls`. */
 	port?: number;
 	/** Bytes that the client sees at a time, default 128. */
 	receive?: number;
+	/**
+	 * With this, TLS through Espruino's `tls`, which ESP32 and Linux builds have: `ca`, `cert` and `key` are what stands in a DER
+	 * file, as a text of bytes; `{}` for none of them. Espruino encrypts, and shows its own certificate; it does not check the
+	 * broker's, not even with `ca`.
+	 */
+	tls?: { ca?: string; cert?: string; key?: string };
 }
 
 export class TcpLink implements Link {
@@ -20,19 +26,31 @@ export class TcpLink implements Link {
 	room = 0;
 	outgoing!: Uint8Array;
 	incoming!: Uint8Array;
-	private readonly options: { host: string; port: number };
-	private readonly receive: number;
-	private owner!: LinkOwner;
-	private socket: EspruinoSocket | undefined;
+	/** @internal */
+	readonly receive: number;
+	/** @internal */
+	owner!: LinkOwner;
+	/** @internal */
+	socket: EspruinoSocket | undefined;
+	/** @internal Where the output begins, and where what was received does. */
+	outbox = 0;
+	/** @internal */
+	inbox = 0;
+	private readonly options: EspruinoAddress;
+	private readonly library: "net" | "tls" = "net";
 	/** The same memory as `outgoing`. */
 	private text!: string;
-	private outbox = 0;
-	private inbox = 0;
 
 	/** Throws an Error if the host is not a name or the port is not a port. */
 	constructor(options: TcpLinkOptions) {
-		if (typeof options.host !== "string" || options.host === "") fail("host must be the broker's name or address");
-		this.options = { host: options.host, port: portNumber(options.port) };
+		const { host, port } = options;
+		if (typeof host !== "string" || host === "") fail("host must be the broker's name or address");
+		this.options = { host, port: portNumber(port) };
+		if (options.tls !== undefined) {
+			const { ca, cert, key } = options.tls;
+			this.library = "tls";
+			this.options = { host, port: port === undefined ? 8883 : this.options.port, ca, cert, key };
+		}
 		this.receive = number(options.receive, 128, 16, 65_536, "receive (bytes)") & ~3;
 	}
 
@@ -47,33 +65,30 @@ export class TcpLink implements Link {
 
 	open(): void {
 		try {
-			// Some builds connect before this returns, and throw where there is nobody.
-			const socket = require("net").connect(this.options, onWritable);
+			// Some builds connect before this returns, which may take long, and throw where there is nobody.
+			const socket = require(this.library).connect(this.options, onWritable);
 			this.socket = socket;
 			socket.link = this;
 			socket.on("data", onData);
 			socket.on("drain", onWritable);
-			socket.on("end", onClose);
-			socket.on("error", onClose);
+			// It comes behind `end` and `error`, and always.
 			socket.on("close", onClose);
 		} catch {
-			setTimeout(() => this.broken(undefined), 0);
+			setTimeout(broken, 0, this);
 		}
 	}
 
 	send(length: number): void {
 		this.room = 0;
-		const { socket } = this;
 		try {
-			socket?.write(this.text.substr(this.outbox, length));
+			this.socket?.write(this.text.substr(this.outbox, length));
 		} catch {
-			// It has died, and its event still waits its turn.
-			setTimeout(() => this.broken(socket), 0);
+			// It has died, and its `close` still waits its turn.
 		}
 	}
 
 	close(): void {
-		const socket = this.socket;
+		const { socket } = this;
 		this.socket = undefined;
 		this.room = 0;
 		if (socket) socket.end();
@@ -82,45 +97,39 @@ export class TcpLink implements Link {
 	encode(text: string): Uint8Array {
 		return text === "" ? new Uint8Array(0) : E.toUint8Array(text);
 	}
-
-	/** @internal */
-	writable(socket: EspruinoSocket): void {
-		if (this.socket !== socket || socket.dSnd) return;
-		this.room = this.outgoing.length - this.outbox;
-		this.owner.onWritable();
-	}
-
-	/** @internal */
-	received(socket: EspruinoSocket, text: string): void {
-		// The data of a reply comes before the drain of its request.
-		if (this.socket === socket && !socket.dSnd) this.room = this.outgoing.length - this.outbox;
-		const size = this.receive;
-		for (let at = 0; at < text.length && this.socket === socket; at += size) {
-			const piece = text.substr(at, size);
-			this.incoming.set(piece as never, this.inbox);
-			this.owner.onReceived(piece.length);
-		}
-	}
-
-	/** @internal */
-	broken(socket: EspruinoSocket | undefined): void {
-		if (this.socket !== socket) return;
-		this.socket = undefined;
-		this.room = 0;
-		this.owner.onClosed();
-	}
 }
 
 // Called with the socket as `this`; one set for all connections, without a cycle to be collected.
 
-function onData(this: EspruinoSocket, text: string): void {
-	(this.link as TcpLink).received(this, text);
+function onWritable(this: EspruinoSocket): void {
+	const link = this.link as TcpLink;
+	if (link.socket !== this || this.dSnd) return;
+	link.room = link.outgoing.length - link.outbox;
+	link.owner.onWritable();
 }
 
-function onWritable(this: EspruinoSocket): void {
-	(this.link as TcpLink).writable(this);
+function onData(this: EspruinoSocket, text: string): void {
+	const link = this.link as TcpLink;
+	const { receive } = link;
+	// The data of a reply comes before the drain of its request.
+	if (link.socket === this && !this.dSnd) link.room = link.outgoing.length - link.outbox;
+	for (let at = 0; at < text.length && link.socket === this; at += receive) {
+		const piece = text.substr(at, receive);
+		link.incoming.set(piece as never, link.inbox);
+		link.owner.onReceived(piece.length);
+	}
+}
+
+function broken(link: TcpLink): void {
+	// A connection that came about in the meantime is another one.
+	if (link.socket) return;
+	link.owner.onClosed();
 }
 
 function onClose(this: EspruinoSocket): void {
-	(this.link as TcpLink).broken(this);
+	const link = this.link as TcpLink;
+	if (link.socket !== this) return;
+	link.socket = undefined;
+	link.room = 0;
+	link.owner.onClosed();
 }

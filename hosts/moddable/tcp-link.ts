@@ -7,8 +7,10 @@
  */
 import TCP from "embedded:io/socket/tcp";
 import { fail, number, portNumber } from "../../src/check.js";
-import type { Alarm, Clock, Link, LinkOwner } from "../../src/host.js";
-import { clock } from "./clock.js";
+import type { Clock, Link, LinkOwner } from "../../src/host.js";
+import { clock, type OwnedTimer, pausedTimer, setTimer, type TimerOwner } from "./clock.js";
+import { type DnsOptions, Lookup } from "./dns.js";
+import { type AnySocketOptions, adapted } from "./socket.js";
 
 /** What is used of an ECMA-419 socket. The published typings miss `target` and the result of `write`. */
 export interface Socket {
@@ -18,8 +20,10 @@ export interface Socket {
 	close(): void;
 }
 
-interface SocketOptions {
+export interface SocketOptions {
 	address: string;
+	/** The broker's name, for a socket that has to know it, as TLS does. */
+	host: string;
 	port: number;
 	nodelay: boolean;
 	target: TcpLink;
@@ -31,43 +35,56 @@ interface SocketOptions {
 export type SocketClass = new (options: SocketOptions) => Socket;
 
 export interface TcpLinkOptions {
-	/** The broker's IPv4 address, such as "192.168.1.10". */
+	/** The broker's IPv4 address, such as "192.168.1.10"; with `dns` also its name. */
 	host: string;
 	/** Default 1883. */
 	port?: number;
 	/** Bytes that are read at a time, default 256: larger is faster, smaller saves memory. */
 	receive?: number;
-	/** Another socket class of the same shape, such as a TLS socket. */
-	Socket?: SocketClass;
+	/**
+	 * Finds the address of a name: `systemDns`, or a resolver of ECMA-419 with what it wants to know, such as
+	 * `device.network.mqtt.dns`. It is asked whenever a connection is opened.
+	 */
+	dns?: DnsOptions;
+	/**
+	 * Another class of ECMA-419 sockets, `io`, with what it wants to know beside address and port: so
+	 * `{ io: TLSSocket, TCP: { io: TCP }, secure: {} }`, or `device.network.mqtts.socket`.
+	 */
+	socket?: AnySocketOptions;
 }
 
-export class TcpLink implements Link {
-	readonly clock: Clock = clock;
+export class TcpLink implements Link, TimerOwner {
 	room = 0;
 	outgoing!: Uint8Array;
 	incoming!: Uint8Array;
 	private readonly options: SocketOptions;
 	private readonly Socket: SocketClass;
 	private readonly receive: number;
+	/** Where the address of a name comes from. */
+	private readonly lookup: Lookup | undefined;
 	private owner!: LinkOwner;
 	private socket: Socket | undefined;
 	/** Tells the owner, a moment later, of what failed within one of its calls. */
-	private readonly failure: Alarm;
+	private readonly failure: OwnedTimer;
 	/** The output and what was received last, each as long as its buffer has it. */
 	private outgoingTail!: Uint8Array;
 	private incomingTail!: Uint8Array;
 
-	/** Throws an Error if the host is not an IPv4 address or the port is not a port. */
+	/** Throws an Error if the host is not an IPv4 address, nor a name with `dns` beside it, or another option is wrong. */
 	constructor(options: TcpLinkOptions) {
 		const { host } = options;
-		if (typeof host !== "string" || !/^\d{1,3}(\.\d{1,3}){3}$/.test(host)) {
-			fail(`host must be an IPv4 address such as "192.168.1.10", not ${JSON.stringify(host)}`);
+		const isName = typeof host === "string" && !/^\d{1,3}(\.\d{1,3}){3}$/.test(host) && host !== "";
+		if (typeof host !== "string" || host === "" || (isName && options.dns === undefined)) {
+			fail(
+				`host must be an IPv4 address such as "192.168.1.10", not ${JSON.stringify(host)}; for a name add dns: systemDns`,
+			);
 		}
-		this.Socket = options.Socket ?? (TCP as unknown as SocketClass);
 		this.receive = number(options.receive, 256, 16, 65_536, "receive (bytes)") & ~3;
-		this.failure = clock.alarm(() => this.owner.onClosed());
+		this.failure = pausedTimer(this);
+		this.Socket = TCP as unknown as SocketClass;
 		this.options = {
 			address: host,
+			host,
 			port: portNumber(options.port),
 			nodelay: true,
 			target: this,
@@ -75,6 +92,12 @@ export class TcpLink implements Link {
 			onWritable,
 			onError,
 		};
+		if (options.socket !== undefined) this.Socket = adapted(options.socket);
+		if (options.dns !== undefined) this.lookup = isName ? new Lookup(this, host, options.dns) : undefined;
+	}
+
+	get clock(): Clock {
+		return clock;
 	}
 
 	attach(owner: LinkOwner, outbox: number, output: number, inbox: number): void {
@@ -88,10 +111,25 @@ export class TcpLink implements Link {
 	}
 
 	open(): void {
+		if (this.lookup) this.lookup.begin();
+		else this.connect();
+	}
+
+	/** @internal Connects to the address that is known by now. */
+	connect(): void {
 		try {
 			this.socket = new this.Socket(this.options);
 		} catch {
 			this.fail(); // such as for want of memory
+		}
+	}
+
+	/** @internal A name has this address; undefined: nobody knows. */
+	resolved(address: string | undefined): void {
+		if (address === undefined) this.fail();
+		else {
+			this.options.address = address;
+			this.connect();
 		}
 	}
 
@@ -112,11 +150,12 @@ export class TcpLink implements Link {
 
 	private fail(): void {
 		this.close();
-		this.failure.set(0);
+		setTimer(this.failure, 0);
 	}
 
 	close(): void {
-		this.failure.set(-1);
+		setTimer(this.failure, -1);
+		if (this.lookup) this.lookup.end();
 		const socket = this.socket;
 		if (!socket) return;
 		this.socket = undefined;
@@ -126,6 +165,11 @@ export class TcpLink implements Link {
 
 	encode(text: string): Uint8Array {
 		return new Uint8Array(ArrayBuffer.fromString(text));
+	}
+
+	/** @internal */
+	onTimer(): void {
+		this.owner.onClosed();
 	}
 
 	/** @internal */
@@ -143,8 +187,17 @@ export class TcpLink implements Link {
 		while (count > 0 && this.socket === socket) {
 			const length = count < receive ? count : receive;
 			buffer.resize(tail.byteOffset + length);
-			socket.read(tail);
+			let got: number | undefined;
+			try {
+				got = socket.read(tail);
+			} catch {
+				// It broke meanwhile: nothing was read.
+			}
 			buffer.resize(buffer.maxByteLength);
+			if (got !== length) {
+				this.broken(socket);
+				return;
+			}
 			count -= length;
 			this.owner.onReceived(length);
 		}

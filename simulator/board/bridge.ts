@@ -1,10 +1,11 @@
 /**
- * The world outside a board: real TCP sockets through Node, and timers. It carries out the operations that a
+ * The world outside a board: real TCP sockets and names through Node, and timers. It carries out the operations that a
  * board's engine asks for, and posts the events that come of them. It knows no engine. Called by board.ts.
  */
 
+import { lookup } from "node:dns";
 import { Socket } from "node:net";
-import { bodyNumber, EventKind, type Operation, OperationKind, SOCKET_BUFFER_BYTES } from "./protocol.js";
+import { bodyNumber, bodyText, EventKind, type Operation, OperationKind, SOCKET_BUFFER_BYTES } from "./protocol.js";
 
 /** Something that happened, until the engine has time for it. */
 export interface PendingEvent {
@@ -93,7 +94,7 @@ export class Bridge {
 		return this.#sockets.size + this.#lingering.size;
 	}
 
-	/** Carries out one operation; false when it is none of sockets or timers. */
+	/** Carries out one operation; false when it is none of sockets, timers or names. */
 	apply(operation: Operation): boolean {
 		switch (operation.kind) {
 			case OperationKind.connect:
@@ -114,6 +115,9 @@ export class Bridge {
 				return true;
 			case OperationKind.unschedule:
 				this.#unschedule(operation.id);
+				return true;
+			case OperationKind.resolve:
+				this.#resolve(operation);
 				return true;
 			default:
 				return false;
@@ -276,6 +280,14 @@ export class Bridge {
 			timer.stop();
 			this.#timers.delete(id);
 		}
+	}
+
+	/** The event's body is the address, or empty. */
+	#resolve(operation: Operation): void {
+		lookup(bodyText(operation), { family: 4 }, (_error, address) => {
+			const body = address === undefined ? NO_BODY : new TextEncoder().encode(address);
+			this.#post({ kind: EventKind.resolved, id: operation.id, isCurrent: () => true, takeBody: () => body });
+		});
 	}
 
 	#postSocket(kind: number, id: number, entry: BoardSocket, takeBody: () => Uint8Array = () => NO_BODY): void {

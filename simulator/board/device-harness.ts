@@ -117,7 +117,7 @@ export function sendBytes(kind, id, bytes) {
 }
 
 /** Takes 7 slots, which the caller reports where it matters. */
-function sendText(kind, id, text) {
+export function sendText(kind, id, text) {
 	sendBytes(kind, id, encoder.encode(text));
 }
 

@@ -4,11 +4,12 @@
  */
 
 import { harnessSource } from "./device-harness.js";
+import { systemSource } from "./device-system.js";
 import { tcpSource } from "./device-tcp.js";
 import { timerSource, timeSource } from "./device-timer.js";
 
 /** Everything that firmware may import from its board. */
-export const DEVICE_MODULES = ["embedded:io/socket/tcp", "timer", "time", "mc/config"] as const;
+export const DEVICE_MODULES = ["embedded:io/socket/tcp", "timer", "time", "system", "mc/config"] as const;
 
 /** The source of each module of a board with this configuration, the harness included. */
 export function deviceModules(config: Record<string, unknown>): Record<string, string> {
@@ -17,6 +18,7 @@ export function deviceModules(config: Record<string, unknown>): Record<string, s
 		"embedded:io/socket/tcp": tcpSource,
 		timer: timerSource,
 		time: timeSource,
+		system: systemSource,
 		"mc/config": `export default ${JSON.stringify(config)};`,
 	};
 }

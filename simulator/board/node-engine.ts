@@ -14,6 +14,7 @@ const WATCHDOG_MS = 5_000;
 /** Installs the harness before any module of the firmware runs, which the order of the imports sees to. */
 const MAIN_MODULE = `
 import "board:install";
+import "system";
 import * as firmware from "board:firmware";
 globalThis.firmware = firmware;
 `;

@@ -17,6 +17,7 @@ export const EventKind = {
 	readable: 3,
 	writable: 4,
 	failed: 5,
+	resolved: 6,
 } as const;
 
 /** Engine to desk. */
@@ -31,6 +32,7 @@ export const OperationKind = {
 	abort: 8,
 	result: 9,
 	failure: 10,
+	resolve: 11,
 } as const;
 
 export const EVENT_HEADER_BYTES = 12;

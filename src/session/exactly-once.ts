@@ -14,7 +14,7 @@ import { Packet, PublishFlag } from "../wire/packet.js";
 import { Answer } from "./answer.js";
 import { Kind } from "./journal.js";
 import { Reason } from "./reason.js";
-import type { Session } from "./session.js";
+import { Count, Flag, type Session } from "./session.js";
 
 /** For one client. */
 export class ExactlyOnce {
@@ -90,17 +90,18 @@ export class ExactlyOnce {
 	private admitsNow(session: Session, message: Message): boolean {
 		const { identifier } = message;
 		const { deferral } = session;
+		const isInDoubt = (session.flags & Flag.DOUBT) !== 0;
 		const waiting = deferral ? deferral.waiting(identifier) : 0;
 		if (waiting === -1) return false; // it is held
 		if (this.identifiers.indexOf(identifier) !== -1) {
-			if (session.doubt && message.offset === 0 && (message.header & PublishFlag.DUP) === 0) return true;
+			if (isInDoubt && message.offset === 0 && (message.header & PublishFlag.DUP) === 0) return true;
 			if (message.remaining !== 0) return false;
 			this.keep(identifier);
 			if (deferral) deferral.answer(Answer.REPEAT, identifier);
 			else session.reply(Packet.PUBREC, identifier);
 			return false;
 		}
-		if (this.free === waiting && session.doubt && this.stale > 0) this.giveUp(session, 0);
+		if (this.free === waiting && isInDoubt && this.stale > 0) this.giveUp(session, 0);
 		if (this.free > waiting) return true;
 		session.transmit(); // what is answered need not come again
 		session.disconnect(Reason.EXACTLY_ONCE_OVERFLOW);
@@ -158,11 +159,11 @@ export class ExactlyOnce {
 			}
 		} else {
 			const at = this.identifiers.indexOf(identifier);
-			if (at === -1) session.stray++;
+			if (at === -1) session.words[Count.STRAY]++;
 			else this.giveUp(session, at);
 			return session.reply(Packet.PUBCOMP, identifier);
 		}
-		session.stray++;
+		session.words[Count.STRAY]++;
 		return Decoded.MORE;
 	}
 

@@ -8,7 +8,7 @@
  */
 import type { Alarm } from "../host.js";
 import { Reason } from "./reason.js";
-import { type Session, State } from "./session.js";
+import { Flag, type Session, State } from "./session.js";
 
 /** PUBLISH packets in front of CONNACK: aedes takes 42 packets there. */
 const EARLY = 40;
@@ -65,7 +65,7 @@ export class Flush {
 	opened(): boolean {
 		const { session } = this;
 		this.beforeConnection = session.delivered;
-		this.isEarly = !session.patient && !this.isDoubtful;
+		this.isEarly = (session.flags & Flag.PATIENT) === 0 && !this.isDoubtful;
 		this.hasBegun = this.wasEarly = false;
 		this.sentBefore = session.sent;
 		return this.isEarly;

@@ -18,7 +18,7 @@ import type { Store } from "../host.js";
 import { Offset, RECORD_HEADER, RecordState, readWord, writeWord } from "../memory/outbox.js";
 import { checksum } from "../wire/checksum.js";
 import { Limit, type QoS } from "../wire/packet.js";
-import type { Session } from "./session.js";
+import { Flag, type Session } from "./session.js";
 import { Topic } from "./topic.js";
 
 /** Of records. Those of messages are the RecordStates below RELEASED; one that is WAITING was certainly never sent. */
@@ -299,7 +299,8 @@ export class Journal {
 				this.last = readWord(bytes, payload + 4);
 				break;
 			case Kind.PATIENT:
-				session.patient = identifier === 1;
+				if (identifier === 1) session.flags |= Flag.PATIENT;
+				else session.flags &= ~Flag.PATIENT;
 				break;
 			case Kind.USED:
 				session.identifier = identifier;
@@ -414,14 +415,14 @@ export class Journal {
 
 	/** Writes all that lives, or only says how many bytes messages, topics and identifiers take. */
 	private snapshot(writes: boolean): number {
-		const { outbox, topics, exactlyOnce, patient, identifier, link } = this.session;
+		const { outbox, topics, exactlyOnce, flags, identifier, link } = this.session;
 		const { words, wanted } = this;
 		let size = 0;
 		let isTimed = false;
 		wanted.fill(0);
 		if (writes) {
 			this.unsent = false;
-			if (patient) this.append(Kind.PATIENT, 0, 1, words, 0, 0);
+			if ((flags & Flag.PATIENT) !== 0) this.append(Kind.PATIENT, 0, 1, words, 0, 0);
 		}
 		for (let i = 0; exactlyOnce && exactlyOnce.identifiers[i] > 0; i++) {
 			size += FRAME;
@@ -457,7 +458,7 @@ export class Journal {
 			this.append(Kind.TOPIC, index, (topic.header << 8) | topic.trail, topic.name, 0, topic.name.length);
 			mark(this.known, topic);
 		}
-		if (state === RecordState.WAITING && session.isSending) state = topic.qos;
+		if (state === RecordState.WAITING && (session.flags & Flag.SENDING) !== 0) state = topic.qos;
 		if (state === RecordState.WAITING) this.unsent = true;
 		this.append(state as number, index, identifier, bytes, at + RECORD_HEADER, (bytes[at] << 8) | bytes[at + 1]);
 	}

@@ -4,7 +4,7 @@ import type { Link } from "../host.js";
 import { LONGEST_PAYLOAD, Offset, RECORD_HEADER, RecordState, readWord } from "../memory/outbox.js";
 import { DECIMAL_SIZE, writeDecimal } from "../wire/decimal.js";
 import { Kind } from "./journal.js";
-import type { Session } from "./session.js";
+import { Count, type Session } from "./session.js";
 import type { Topic, TopicOptions } from "./topic.js";
 
 /** What `publish` does where the outbox has no room. */
@@ -115,11 +115,10 @@ export class Rules {
 				if (bytes[at + Offset.STATE] !== RecordState.WAITING) continue;
 				if (round === 0) {
 					if (!isOver(session, at)) continue;
-					session.expired++;
+					session.words[Count.EXPIRED]++;
 				} else {
 					if (drops === Drops.NOTHING || bytes[at + Offset.TOPIC] !== topic.index) continue;
-					if (drops === Drops.ALL) session.replaced++;
-					else session.dropped++;
+					session.words[drops === Drops.ALL ? Count.REPLACED : Count.DROPPED]++;
 				}
 				room += next - at;
 				drop(session, at, topic.qos !== 0 && !topic.stream ? Kind.DROPPED : Kind.RELEASED);
@@ -138,7 +137,7 @@ export class Rules {
 		const { outbox } = session;
 		const at = outbox.cursor;
 		if (outbox.state === RecordState.WAITING && isOver(session, at)) {
-			session.expired++;
+			session.words[Count.EXPIRED]++;
 			drop(session, at, Kind.RELEASED);
 			return -1;
 		}

@@ -9,23 +9,25 @@
  *        '---------- stop() from anywhere
  */
 
+import { number, whole } from "../check.js";
 import type { Alarm, Link, LinkOwner } from "../host.js";
 import { LONGEST_PAYLOAD, Outbox, RECORD_HEADER, RecordState } from "../memory/outbox.js";
 import { DECIMAL_SIZE } from "../wire/decimal.js";
 import { Decoded, Decoder, type PacketReceiver } from "../wire/decode.js";
-import { lengthSize, writeEmpty, writeLength, writePublish, writeReply } from "../wire/encode.js";
+import { writeEmpty, writeLength, writeReply } from "../wire/encode.js";
 import type { Message } from "../wire/message.js";
 import { type Level, Limit, Packet, PublishFlag } from "../wire/packet.js";
-import { matches, wellFormed } from "../wire/topic.js";
+import { wellFormed } from "../wire/topic.js";
 import { Answer } from "./answer.js";
 import type { Deferral } from "./deferral.js";
 import type { ExactlyOnce } from "./exactly-once.js";
 import type { Fallback } from "./fallback.js";
 import type { Flush } from "./flush.js";
 import { type Journal, Kind } from "./journal.js";
+import type { ClientOptions } from "./options.js";
 import { REASONS, Reason } from "./reason.js";
 import type { Rules } from "./rules.js";
-import { type Request, type Subscription, Subscriptions, WILDCARD } from "./subscription.js";
+import type { Request, Subscriptions } from "./subscription.js";
 import type { Streamed, Topic } from "./topic.js";
 
 export const enum State {
@@ -39,37 +41,64 @@ export const enum State {
 	CONNECTED = 4,
 }
 
-/** Replies (PUBACK, PUBREC, PUBREL, PUBCOMP) that wait while nothing can be sent. */
-export const REPLIES = 32;
+/** What is so or not so of a session, a bit each. */
+export const enum Flag {
+	/** The broker takes nothing in front of its CONNACK. */
+	PATIENT = 1 << 0,
+	/** What waits may be sent on this connection. */
+	SENDING = 1 << 1,
+	/** A callback of a stream runs while the output is being filled. */
+	READING = 1 << 2,
+	/** Something with the flag of `repeatFlag` was sent on this connection, and is not answered. */
+	REPEATING = 1 << 3,
+	/** There is a keep alive. */
+	KEEP_ALIVE = 1 << 4,
+	/** The broker may have lost our session since it last said that it had it. */
+	DOUBT = 1 << 5,
+	/** All of CONNECT is out, or in the output. */
+	GREETED = 1 << 6,
+	/** The first part of the wait for CONNACK is over. */
+	LATE = 1 << 7,
+	/** `retry` has cut this wait short, */
+	HURRIED = 1 << 8,
+	/** or one since a link was up for a while. */
+	HINTED = 1 << 9,
+	/** Nothing was sent since the last look at the keep alive, */
+	QUIET = 1 << 10,
+	/** or nothing was received. */
+	UNHEARD = 1 << 11,
+	PINGED = 1 << 12,
+	/** A handler has thrown on the message that is coming in. */
+	THREW = 1 << 13,
+	CLEAN_SESSION = 1 << 14,
+}
 
-export interface SessionOptions {
-	level: Level;
-	cleanSession: boolean;
-	/** Seconds; 0 is off. */
-	keepAlive: number;
-	/** Bytes. */
-	outbox: number;
-	/** Bytes. */
-	output: number;
-	/** Bytes. */
-	inbox: number;
-	/** Messages at QoS 1 and 2 sent and not acknowledged at a time. */
-	window: number;
-	/** Milliseconds for the link to open, and then for CONNACK. */
-	timeout: number;
-	/** Milliseconds: the shortest and the longest wait before a reconnect. */
-	retryBase: number;
-	retryCap: number;
-	/** The CONNECT packet, whole. */
-	connect: Uint8Array;
-	/** What a firmware may do without. */
-	fallback?: Fallback | undefined;
-	exactlyOnce?: ExactlyOnce | undefined;
-	deferral?: Deferral | undefined;
-	journal?: Journal | undefined;
-	onConnect?: ((sessionPresent: boolean) => void) | undefined;
-	onDisconnect?: ((reason: number) => void) | undefined;
-	onError?: ((error: unknown) => void) | undefined;
+/** The most replies (PUBACK, PUBREC, PUBREL, PUBCOMP) that wait while nothing can be sent. */
+const WAITING_REPLIES = 32;
+
+/** What is counted, by its place among the words of the receive memory; the getters of Session say what each is. */
+export const enum Count {
+	RESENT,
+	MAY_REPEAT,
+	REJECTED,
+	OVERSIZED,
+	EXPIRED,
+	DROPPED,
+	REPLACED,
+	UNHANDLED,
+	SKIPPED,
+	FAILURES,
+	STRAY,
+	VIOLATIONS,
+	/** From here on, how often each Reason ended a connection. */
+	ENDINGS,
+}
+
+/** Where parts of the receive memory begin; the counts stand in front of them. */
+export const enum Start {
+	REPLIES = 4 * (Count.ENDINGS + REASONS),
+	SCRATCH = REPLIES + 4 * WAITING_REPLIES,
+	INBOX = SCRATCH + DECIMAL_SIZE,
 }
 
 export class Session implements LinkOwner, PacketReceiver {
@@ -79,59 +108,39 @@ export class Session implements LinkOwner, PacketReceiver {
 	/** Why the link was closed last, */
 	reason: Reason = Reason.NONE;
 	/** and how often for each Reason. */
-	readonly endings = new Uint32Array(REASONS);
+	readonly endings: Uint32Array;
 	/** Messages that `publish` said true for. */
 	accepted = 0;
 	/** Messages at QoS 1 and 2 that the broker has acknowledged. */
 	delivered = 0;
 	/** PUBLISH packets sent, resends included. */
 	sent = 0;
-	/** PUBLISH packets sent again, with DUP. */
-	resent = 0;
-	/** Of those, the ones that may reach a subscriber twice: at QoS 2, only where the broker has lost the session. */
-	mayRepeat = 0;
-	/** Messages that were not taken because the outbox had no room for them. */
-	rejected = 0;
-	/** Messages that were not taken because they are larger than the outbox. */
-	oversized = 0;
-	/** Messages that were never sent, and were dropped: too old, */
-	expired = 0;
-	/** in favour of a newer one, for want of room, */
-	dropped = 0;
-	/** or because only the latest one counts. */
-	replaced = 0;
 	/** Messages handed to handlers. */
 	received = 0;
-	/** Messages that came in and were not handed over, since no filter matched, */
-	unhandled = 0;
-	/** or since their topic did not fit the inbox. */
-	skipped = 0;
-	/** Callbacks that threw. A message is not acknowledged then. */
-	failures = 0;
-	/** Acknowledgements for nothing that was in flight. */
-	stray = 0;
 	/** Connections that the broker accepted. */
 	connections = 0;
-	/** Links closed because the broker broke the protocol. */
-	violations = 0;
 	/** Milliseconds from the last CONNECT to its CONNACK, or from the last PINGREQ to its PINGRESP; -1 before the first. */
 	roundTrip = -1;
 	readonly outbox: Outbox;
 
-	private readonly options: SessionOptions;
 	/** @internal */
 	readonly link: Link;
 	private readonly alarm: Alarm;
 	private readonly decoder: Decoder;
 	readonly topics: Topic[] = [];
-	readonly subscriptions = new Subscriptions();
+	/** @internal Made with the first of them, */
+	subscriptions: Subscriptions | undefined;
+	/** and how many of its requests the broker has not answered, or has not been told of. */
+	unanswered = 0;
 	/** @internal The streams, each with the next one. */
 	streams: Streamed | undefined;
 	/** @internal The send memory: the outbox, then the output. */
 	readonly bytes: Uint8Array;
-	/** The receive memory in words. */
-	private readonly words: Uint32Array;
+	/** The receive memory, */
 	private readonly incoming: Uint8Array;
+	/** @internal and the same in words: the counts, the replies that wait, the inbox, what was received last. */
+	readonly words: Uint32Array;
+	private readonly fallback: Fallback | undefined;
 	readonly deferral: Deferral | undefined;
 	readonly exactlyOnce: ExactlyOnce | undefined;
 	/** @internal */
@@ -140,23 +149,21 @@ export class Session implements LinkOwner, PacketReceiver {
 	rules: Rules | undefined;
 	/** @internal The wake that is going on. */
 	flushing: Flush | undefined;
-	/** @internal The broker takes nothing in front of its CONNACK. */
-	patient = false;
-	/** @internal What waits may be sent on this connection. */
-	isSending = false;
 	/** The CONNECT packet. */
 	private connect: Uint8Array;
 	/** @internal For a number's digits, and for the header of a PUBLISH that goes out in pieces. */
-	readonly scratch = new Uint8Array(DECIMAL_SIZE);
-	private readonly replies = new Uint8Array(4 * REPLIES);
-	/** @internal */
+	readonly scratch: Uint8Array;
+	/** @internal Messages at QoS 1 and 2 sent and not acknowledged at a time. */
 	readonly window: number;
-	private readonly inbox: number;
+	/** @internal Where the inbox ends in the receive memory. */
+	readonly inbox: number;
 	/**
 	 * @internal Connected, nothing waits to be put into the output, and the window is open: what is published may
 	 * go there at once.
 	 */
 	clear = false;
+	/** @internal */
+	flags: number;
 	/** Where the output begins in `bytes`, and where the next packet goes. */
 	private readonly output: number;
 	/** @internal */
@@ -169,76 +176,126 @@ export class Session implements LinkOwner, PacketReceiver {
 	private behind = 0;
 	/** The packet in hand, if it is not a record of the outbox. */
 	private request: Request | undefined;
-	/** @internal A callback of a stream runs while the output is being filled. */
-	reading = false;
-	/** Bytes in `replies`. */
+	/** Bytes of replies that wait. */
 	private replyBytes = 0;
 	/** @internal The packet identifier that was used last. */
 	identifier = 0;
-	/** Something with the flag of `repeatFlag` was sent on this connection, and is not answered; */
-	private repeating = false;
-	/** connections that ended so. */
+	/** Connections in a row that ended with Flag.REPEATING. */
 	private unheeded = 0;
-	/** The broker still had our session when this connection began; at level 3, it may have had it. */
-	private kept = false;
 	/** CONNECTs in a row without a CONNACK: the broker may have begun a session that we have not been told of. */
 	private asked = 0;
-	/** @internal It may have lost our session since it last said so. */
-	doubt = false;
-	/** All of CONNECT is out, or in the output. */
-	private greeted = false;
-	/** The first part of the wait for CONNACK is over. */
-	private late = false;
 	/** When the last CONNECT or PINGREQ went out, or the last connection ended, by the clock. */
 	private askedAt = 0;
 	/** The wait that goes on, in milliseconds from then. */
 	private pause = 0;
-	/** `retry` has cut this wait short, */
-	private hurried = false;
-	/** or one since a link was up for a while. */
-	private hinted = false;
-	/** Nothing was sent since the last look at the keep alive, */
-	private quiet = false;
-	/** or nothing was received. */
-	private unheard = false;
 	/** What the last look at the keep alive found missing: a Reason, or NONE. */
 	private missing: Reason = Reason.NONE;
-	private pinged = false;
-	/** A handler has thrown on the message that is coming in. */
-	private threw = false;
-	/** The last wait before a reconnect, in milliseconds. */
+	/** The last wait before a reconnect, in milliseconds; the shortest, and the longest. */
 	private wait: number;
+	private readonly retryBase: number;
+	private readonly retryCap: number;
+	/** Milliseconds for the link to open, and then for CONNACK. */
+	private readonly timeout: number;
 	/**
 	 * Milliseconds from one look at the keep alive to the next: half of nine tenths of it. PINGREQ goes out after 0.45 to
 	 * 0.9 of it without a packet from us or without one from the broker, and 0.45 later a missing PINGRESP closes
 	 * the link (section 3.1.2.10). So a broker that has gone silent is noticed while we go on sending, too.
 	 */
 	private readonly interval: number;
+	private readonly onConnect: ((sessionPresent: boolean) => void) | undefined;
+	private readonly onDisconnect: ((reason: number) => void) | undefined;
+	private readonly onError: ((error: unknown) => void) | undefined;
 
-	constructor(link: Link, options: SessionOptions) {
-		link.attach(this, options.outbox, options.output, options.inbox);
-		const { incoming } = link;
-		this.incoming = incoming;
-		this.options = options;
-		this.link = link;
-		this.alarm = link.clock.alarm(() => this.onAlarm());
-		this.bytes = link.outgoing;
-		this.outbox = new Outbox(link.outgoing, options.outbox);
-		this.output = this.end = options.outbox;
-		this.window = options.window;
-		this.inbox = options.inbox;
-		this.level = options.level;
-		this.connect = options.connect;
+	/** The client has checked the options so far, and encoded the CONNECT packet. `keepAlive` is in seconds; 0 is off. */
+	constructor(options: ClientOptions, level: Level, keepAlive: number, connect: Uint8Array, fallback?: Fallback) {
+		const { link, cleanSession = true } = options;
+		const outbox = (whole(options.outbox, 1024, 64, 16_777_215, "outbox (bytes)") + 3) & ~3;
+		const output = (whole(options.output, 256, 32, 65_536, "output (bytes)") + 3) & ~3;
+		const inbox = Start.INBOX + ((whole(options.inbox, 256, 16, 65_536, "inbox (bytes)") + 2 + 3) & ~3);
+		this.window = whole(options.window, 16, 1, 32_767, "window (messages)");
+		this.timeout = 1000 * number(options.timeout, 10, 1, 3600, "timeout (seconds)");
+		this.retryBase = this.wait = 1000 * number(options.retryBase, 1, 0.01, 3600, "retryBase (seconds)");
+		this.retryCap = 1000 * number(options.retryCap, 60, 0.01, 86_400, "retryCap (seconds)");
+		this.interval = keepAlive > 0 ? keepAlive * 450 : this.timeout;
+		this.flags = cleanSession ? Flag.CLEAN_SESSION : 0;
+		if (keepAlive > 0) this.flags |= Flag.KEEP_ALIVE;
+		this.level = level;
+		this.connect = connect;
+		this.fallback = fallback;
 		this.exactlyOnce = options.exactlyOnce;
 		this.deferral = options.deferral;
-		if (this.deferral) this.deferral.attach(this);
 		this.journal = options.journal;
+		this.onConnect = options.onConnect;
+		this.onDisconnect = options.onDisconnect;
+		this.onError = options.onError;
+		link.attach(this, outbox, output, inbox);
+		const { incoming, outgoing } = link;
+		this.link = link;
+		this.alarm = link.clock.alarm(alarmOf(this));
+		this.bytes = outgoing;
+		this.outbox = new Outbox(outgoing, outbox);
+		this.output = this.end = outbox;
+		this.incoming = incoming;
+		this.inbox = inbox;
+		this.words = new Uint32Array(incoming.buffer, 0, incoming.length >> 2);
+		this.scratch = incoming.subarray(Start.SCRATCH, Start.INBOX);
+		this.words.fill(0, 0, Count.ENDINGS + REASONS);
+		this.endings = this.words.subarray(Count.ENDINGS, Count.ENDINGS + REASONS);
+		this.decoder = new Decoder(this, incoming, inbox, Start.INBOX);
+		if (this.deferral) this.deferral.attach(this);
 		// What a broker has answered to the life before is not known.
 		if (this.journal?.attach(this)) this.asked = 1;
-		this.decoder = new Decoder(this, incoming, options.inbox);
-		this.words = new Uint32Array(incoming.buffer, 0, incoming.length >> 2);
-		this.wait = options.retryBase;
-		this.interval = options.keepAlive > 0 ? options.keepAlive * 450 : options.timeout;
+	}
+
+	// What is counted, and is not needed often
+
+	/** PUBLISH packets sent again, with DUP. */
+	get resent(): number {
+		return this.words[Count.RESENT];
+	}
+	/** Of those, the ones that may reach a subscriber twice: at QoS 2, only where the broker has lost the session. */
+	get mayRepeat(): number {
+		return this.words[Count.MAY_REPEAT];
+	}
+	/** Messages that were not taken because the outbox had no room for them. */
+	get rejected(): number {
+		return this.words[Count.REJECTED];
+	}
+	/** Messages that were not taken because they are larger than the outbox. */
+	get oversized(): number {
+		return this.words[Count.OVERSIZED];
+	}
+	/** Messages that were never sent, and were dropped: too old, */
+	get expired(): number {
+		return this.words[Count.EXPIRED];
+	}
+	/** in favour of a newer one, for want of room, */
+	get dropped(): number {
+		return this.words[Count.DROPPED];
+	}
+	/** or because only the latest one counts. */
+	get replaced(): number {
+		return this.words[Count.REPLACED];
+	}
+	/** Messages that came in and were not handed over, since no filter matched, */
+	get unhandled(): number {
+		return this.words[Count.UNHANDLED];
+	}
+	/** or since their topic did not fit the inbox. */
+	get skipped(): number {
+		return this.words[Count.SKIPPED];
+	}
+	/** Callbacks that threw. A message is not acknowledged then. */
+	get failures(): number {
+		return this.words[Count.FAILURES];
+	}
+	/** Acknowledgements for nothing that was in flight. */
+	get stray(): number {
+		return this.words[Count.STRAY];
+	}
+	/** Links closed because the broker broke the protocol. */
+	get violations(): number {
+		return this.words[Count.VIOLATIONS];
 	}
 
 	// What the application asks for
@@ -251,7 +308,7 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	start(): void {
 		if (this.state !== State.STOPPED) return;
-		this.wait = this.options.retryBase;
+		this.wait = this.retryBase;
 		this.open();
 	}
 
@@ -266,11 +323,11 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	/** The network is back: tries now, and not only when the wait is over; for a second time after the shortest wait. */
 	retry(): void {
-		if (this.state !== State.WAITING || this.hurried || this.reason <= Reason.NOT_AUTHORIZED) return;
-		const { retryBase } = this.options;
-		if (!this.hinted) this.pause = 0;
+		const { retryBase, flags } = this;
+		if (this.state !== State.WAITING || (flags & Flag.HURRIED) !== 0 || this.reason <= Reason.NOT_AUTHORIZED) return;
+		if ((flags & Flag.HINTED) === 0) this.pause = 0;
 		else if (retryBase < this.pause) this.pause = retryBase;
-		this.hurried = this.hinted = true;
+		this.flags |= Flag.HURRIED | Flag.HINTED;
 		this.alarm.set(this.untilAttempt());
 	}
 
@@ -303,8 +360,8 @@ export class Session implements LinkOwner, PacketReceiver {
 	}
 
 	refuse(length: number): boolean {
-		if (RECORD_HEADER + length > this.outbox.size || length > LONGEST_PAYLOAD) this.oversized++;
-		else this.rejected++;
+		const isTooLarge = RECORD_HEADER + length > this.outbox.size || length > LONGEST_PAYLOAD;
+		this.words[isTooLarge ? Count.OVERSIZED : Count.REJECTED]++;
 		return false;
 	}
 
@@ -313,12 +370,12 @@ export class Session implements LinkOwner, PacketReceiver {
 	onWritable(): void {
 		if (this.state === State.OPENING) {
 			this.state = State.CONNECTING;
-			this.quiet = this.late = false;
+			this.flags &= ~(Flag.QUIET | Flag.LATE);
 			this.asked++;
 			this.askedAt = this.link.clock.time();
 			this.outbox.rewind();
 			if (this.flushing?.opened()) this.send();
-			this.alarm.set(this.interval < this.options.timeout ? this.interval : this.options.timeout);
+			this.alarm.set(this.interval < this.timeout ? this.interval : this.timeout);
 		}
 		this.pump();
 		if (this.flushing) this.flushing.look();
@@ -326,7 +383,7 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	onReceived(length: number): void {
 		const at = this.inbox;
-		this.unheard = false;
+		this.flags &= ~Flag.UNHEARD;
 		const outcome = this.decoder.decode(at, at + length);
 		if (outcome >= Decoded.MALFORMED) this.disconnect(outcome as number);
 		if (!this.clear) this.pump();
@@ -338,7 +395,8 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.disconnect(this.state === State.OPENING ? Reason.UNREACHABLE : Reason.LINK_LOST);
 	}
 
-	private onAlarm(): void {
+	/** @internal */
+	onAlarm(): void {
 		switch (this.state) {
 			case State.WAITING:
 				this.open();
@@ -348,9 +406,9 @@ export class Session implements LinkOwner, PacketReceiver {
 				break;
 			case State.CONNECTING:
 				// The keep alive runs from CONNECT, and CONNACK may take more than half of it.
-				if (this.interval < this.options.timeout && !this.late) {
-					this.late = this.quiet = true;
-					this.alarm.set(this.options.timeout - this.interval);
+				if (this.interval < this.timeout && (this.flags & Flag.LATE) === 0) {
+					this.flags |= Flag.LATE | Flag.QUIET;
+					this.alarm.set(this.timeout - this.interval);
 				} else this.disconnect(Reason.CONNACK_TIMEOUT);
 				break;
 			case State.CONNECTED:
@@ -362,7 +420,7 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	private open(): void {
 		this.state = State.OPENING;
-		this.alarm.set(this.options.timeout);
+		this.alarm.set(this.timeout);
 		this.link.open();
 	}
 
@@ -370,22 +428,20 @@ export class Session implements LinkOwner, PacketReceiver {
 	disconnect(reason: Reason): Decoded {
 		const state = this.state;
 		if (state === State.STOPPED || (state === State.WAITING && reason !== Reason.STOPPED)) return Decoded.CLOSED;
-		const options = this.options;
+		const { fallback, flushing, onDisconnect, retryBase, retryCap } = this;
 		this.reason = reason;
 		this.endings[reason]++;
-		if (reason >= Reason.UNEXPECTED_PACKET) this.violations++;
+		if (reason >= Reason.UNEXPECTED_PACKET) this.words[Count.VIOLATIONS]++;
 		this.state = State.STOPPED;
 		this.clear = false;
 		this.end = this.output;
 		this.progress = this.replyBytes = 0;
-		this.greeted = this.isSending = this.hurried = false;
-		if (this.repeating) this.unheeded++;
-		this.repeating = false;
+		if ((this.flags & Flag.REPEATING) !== 0) this.unheeded++;
+		this.flags &= ~(Flag.GREETED | Flag.SENDING | Flag.HURRIED | Flag.REPEATING);
 		this.request = undefined;
 		this.decoder.reset();
 		if (this.deferral) this.deferral.reset();
 		this.link.close();
-		const { fallback } = options;
 		let refused = reason <= Reason.NOT_AUTHORIZED;
 		if (fallback && fallback.changes(reason, state === State.CONNECTING && reason === Reason.LINK_LOST)) {
 			this.level = fallback.level;
@@ -396,7 +452,6 @@ export class Session implements LinkOwner, PacketReceiver {
 		if (reason !== Reason.STOPPED) {
 			this.state = State.WAITING;
 			const random = this.link.clock.random();
-			const { retryBase, retryCap } = options;
 			// Decorrelated jitter. But a refusal will not pass by itself: slowly, and not all boards at once.
 			wait = refused ? retryCap * (0.5 + random / 2) : retryBase + random * (this.wait * 3 - retryBase);
 			if (wait > retryCap) wait = retryCap;
@@ -405,9 +460,8 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.pause = wait;
 		this.askedAt = this.link.clock.time();
 		this.alarm.set(wait);
-		const { flushing } = this;
 		try {
-			if (options.onDisconnect) options.onDisconnect(reason);
+			if (onDisconnect) onDisconnect(reason);
 		} catch (error) {
 			this.report(error);
 		}
@@ -417,41 +471,42 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	/** A callback threw. */
 	report(error: unknown): void {
-		this.failures++;
-		const { onError } = this.options;
+		const { onError, words } = this;
+		words[Count.FAILURES]++;
 		try {
 			if (onError) onError(error);
 		} catch {
-			this.failures++;
+			words[Count.FAILURES]++;
 		}
 	}
 
 	/** A look at the keep alive. What was missing at the last one and still is ends the connection. */
 	private checkAlive(): void {
-		if (this.pinged) {
+		const { flags } = this;
+		if ((flags & Flag.PINGED) !== 0) {
 			this.disconnect(Reason.PINGRESP_TIMEOUT);
 			return;
 		}
 		const between = this.end === this.output && this.progress === 0;
 		let missing: Reason = Reason.NONE;
-		if (!between) missing = this.quiet ? Reason.WRITE_TIMEOUT : Reason.NONE;
-		else if (this.subscriptions.unanswered !== 0) missing = Reason.SUBACK_TIMEOUT;
+		if (!between) missing = (flags & Flag.QUIET) !== 0 ? Reason.WRITE_TIMEOUT : Reason.NONE;
+		else if (this.unanswered !== 0) missing = Reason.SUBACK_TIMEOUT;
 		if (missing !== Reason.NONE && missing === this.missing) {
 			this.disconnect(missing);
 			return;
 		}
 		this.missing = missing;
-		this.wait = this.options.retryBase; // the link has been up for a while
-		this.hinted = false;
+		this.wait = this.retryBase; // the link has been up for a while
+		this.flags &= ~Flag.HINTED;
 		this.alarm.set(this.interval);
-		if (between && (this.quiet || this.unheard)) this.ping();
-		this.quiet = this.unheard = true;
+		if (between && (flags & (Flag.QUIET | Flag.UNHEARD)) !== 0) this.ping();
+		this.flags |= Flag.QUIET | Flag.UNHEARD;
 	}
 
 	/** PINGREQ, between packets; its answer is due at the next look. */
 	private ping(): void {
-		if (this.options.keepAlive === 0) return;
-		this.pinged = true;
+		if ((this.flags & Flag.KEEP_ALIVE) === 0) return;
+		this.flags |= Flag.PINGED;
 		this.askedAt = this.link.clock.time();
 		this.end = writeEmpty(this.bytes, this.end, Packet.PINGREQ);
 		this.transmit();
@@ -463,7 +518,7 @@ export class Session implements LinkOwner, PacketReceiver {
 	acknowledged(identifier: number): Decoded {
 		if (this.state !== State.CONNECTED) return this.disconnect(Reason.UNEXPECTED_PACKET);
 		if (!this.outbox.acknowledge(identifier, RecordState.SENT_QOS_1)) {
-			this.stray++;
+			this.words[Count.STRAY]++;
 			return Decoded.MORE;
 		}
 		return this.settled(identifier);
@@ -481,18 +536,19 @@ export class Session implements LinkOwner, PacketReceiver {
 		const code = bytes[at + 1];
 		const identifier = (bytes[at] << 8) | code;
 		const packet = header & 0xf0;
-		const { exactlyOnce } = this;
+		const { exactlyOnce, subscriptions } = this;
 		if (this.state !== State.CONNECTED) return this.answered(packet, bytes[at], code);
 		switch (packet) {
 			case Packet.PUBACK: // with flags, which level 3 leaves open
 				return this.acknowledged(identifier);
 			case Packet.PINGRESP:
-				if (this.pinged) this.roundTrip = this.since(this.askedAt);
-				this.pinged = false;
+				if ((this.flags & Flag.PINGED) !== 0) this.roundTrip = this.since(this.askedAt);
+				this.flags &= ~Flag.PINGED;
 				return Decoded.MORE;
 			case Packet.SUBACK:
 			case Packet.UNSUBACK: {
-				const outcome = this.subscriptions.answer(packet === Packet.SUBACK, identifier, bytes, at + 2, end);
+				if (!subscriptions) break;
+				const outcome = subscriptions.answer(packet === Packet.SUBACK, identifier, bytes, at + 2, end);
 				if (outcome !== Decoded.CLOSED) {
 					this.heeded();
 					this.missing = Reason.NONE;
@@ -507,38 +563,37 @@ export class Session implements LinkOwner, PacketReceiver {
 				if (packet === (Packet.PUBREL & 0xf0) && identifier === 0) return Decoded.MALFORMED_IDENTIFIER;
 				if (exactlyOnce) return exactlyOnce.packet(this, packet, identifier);
 		}
-		this.stray++;
+		this.words[Count.STRAY]++;
 		return packet === (Packet.PUBREL & 0xf0) ? this.reply(Packet.PUBCOMP, identifier) : Decoded.MORE;
 	}
 
 	/** The first packet of a connection: CONNACK, or something that must not be (section 3.2). */
-	private answered(packet: number, flags: number, code: number): Decoded {
-		const { level } = this;
-		const { cleanSession, onConnect, fallback } = this.options;
+	private answered(packet: number, answer: number, code: number): Decoded {
+		const { level, onConnect, fallback, subscriptions, exactlyOnce, flags } = this;
 		if (packet !== Packet.CONNACK) return this.disconnect(Reason.UNEXPECTED_PACKET);
-		if (code > Reason.NOT_AUTHORIZED || (level === 4 && flags > 1)) return Decoded.MALFORMED_CODE;
+		if (code > Reason.NOT_AUTHORIZED || (level === 4 && answer > 1)) return Decoded.MALFORMED_CODE;
 		if (code !== 0) {
 			this.asked--;
 			return this.disconnect(code);
 		}
-		const present = level === 4 && flags === 1;
+		const present = level === 4 && answer === 1;
 		// [MQTT-3.2.2-1]; and nobody accepts a CONNECT that is not out yet.
-		if ((present && cleanSession) || !this.greeted) return this.disconnect(Reason.UNEXPECTED_PACKET);
+		if ((present && (flags & Flag.CLEAN_SESSION) !== 0) || (flags & Flag.GREETED) === 0)
+			return this.disconnect(Reason.UNEXPECTED_PACKET);
 		this.roundTrip = this.since(this.askedAt);
-		this.kept = level === 4 ? present : !cleanSession;
-		if (!present) this.doubt = level === 3;
-		else if (this.asked > 1) this.doubt = true;
-		const certain = present && !this.doubt;
+		const isKept = level === 4 ? present : (flags & Flag.CLEAN_SESSION) === 0;
+		const isInDoubt = present ? this.asked > 1 || (flags & Flag.DOUBT) !== 0 : level === 3;
+		const certain = present && !isInDoubt;
+		this.flags = (flags & ~(Flag.DOUBT | Flag.PINGED | Flag.THREW)) | Flag.QUIET | (isInDoubt ? Flag.DOUBT : 0);
 		this.asked = 0;
 		this.state = State.CONNECTED;
 		this.connections++;
-		this.pinged = this.threw = false;
 		this.missing = Reason.NONE;
 		this.alarm.set(this.interval);
-		if (this.quiet && this.end === this.output && this.progress === 0) this.ping(); // CONNECT is long ago
-		this.quiet = true;
-		this.subscriptions.renew(this.kept, certain);
-		if (this.exactlyOnce && !certain) this.mayRepeat += this.exactlyOnce.renew(this, this.kept);
+		// CONNECT is long ago.
+		if ((flags & Flag.QUIET) !== 0 && this.end === this.output && this.progress === 0) this.ping();
+		if (subscriptions) subscriptions.renew(isKept, certain);
+		if (exactlyOnce && !certain) this.words[Count.MAY_REPEAT] += exactlyOnce.renew(this, isKept);
 		this.send();
 		if (this.flushing) this.flushing.connected();
 		if (this.deferral) this.deferral.reset();
@@ -553,14 +608,14 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	/** What waits may be sent from now on. */
 	private send(): void {
-		this.isSending = true;
+		this.flags |= Flag.SENDING;
 		if (this.journal) this.journal.sending();
 	}
 
 	/** Does the broker take nothing in front of its CONNACK? A reset does not forget it. */
 	setPatient(patient: boolean): void {
-		if (patient === this.patient) return;
-		this.patient = patient;
+		if (patient === ((this.flags & Flag.PATIENT) !== 0)) return;
+		this.flags ^= Flag.PATIENT;
 		if (this.journal) this.journal.note(Kind.PATIENT, patient ? 1 : 0);
 	}
 
@@ -575,39 +630,20 @@ export class Session implements LinkOwner, PacketReceiver {
 				return this.nameIsLegal(message) ? Decoded.MORE : Decoded.MALFORMED_TOPIC;
 			}
 		}
-		const subscriptions = this.subscriptions;
-		// A filter without wildcards is legal itself, and so is what equals it.
-		if (subscriptions.wildcards !== 0 && !this.nameIsLegal(message)) return Decoded.MALFORMED_TOPIC;
-		const list = subscriptions.list;
-		const count = list.length; // a handler may subscribe
-		let handled = false;
-		const length = message.topicEnd - message.topicStart;
-		let subscription: Subscription;
-		for (let i = 0; i < count; i++) {
-			subscription = list[i];
-			if (subscription.length === length) {
-				if (!subscription.equals(message, this.words)) continue;
-			} else if (
-				subscription.length !== WILDCARD ||
-				!matches(subscription.filter, message.bytes, message.topicStart, message.topicEnd)
-			) {
-				continue;
-			}
-			handled = true;
-			try {
-				subscription.handler(message);
-			} catch (error) {
-				this.threw = true;
-				this.report(error);
-			}
+		const { subscriptions } = this;
+		let handled = 0;
+		if (subscriptions) {
+			// A filter without wildcards is legal itself, and so is what equals it.
+			if (subscriptions.wildcards !== 0 && !this.nameIsLegal(message)) return Decoded.MALFORMED_TOPIC;
+			handled = subscriptions.dispatch(message);
 			if (this.state !== State.CONNECTED) return Decoded.CLOSED;
 		}
-		if (!handled && !this.nameIsLegal(message)) return Decoded.MALFORMED_TOPIC;
+		if (handled === 0 && !this.nameIsLegal(message)) return Decoded.MALFORMED_TOPIC;
 		if (message.remaining !== 0) return Decoded.MORE;
-		if (handled) this.received++;
-		else this.unhandled++;
-		if (this.threw) {
-			this.threw = false;
+		if (handled !== 0) this.received++;
+		else this.words[Count.UNHANDLED]++;
+		if ((this.flags & Flag.THREW) !== 0) {
+			this.flags &= ~Flag.THREW;
 			if (this.deferral) this.deferral.release();
 			return Decoded.MORE;
 		}
@@ -633,7 +669,7 @@ export class Session implements LinkOwner, PacketReceiver {
 			if (!this.exactlyOnce) return this.disconnect(Reason.UNEXPECTED_PACKET);
 			if (!this.exactlyOnce.admits(this, message)) return this.goesOn();
 		}
-		this.skipped++;
+		this.words[Count.SKIPPED]++;
 		if (answer === 0) return Decoded.MORE;
 		return this.deferral ? this.deferral.answer(answer, message.identifier) : this.answer(answer, message.identifier);
 	}
@@ -648,7 +684,7 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	/** Fills the output and sends it, for as long as there is something to send and room for it. */
 	pump(): void {
-		if (this.state < State.CONNECTING || this.reading) return;
+		if (this.state < State.CONNECTING || (this.flags & Flag.READING) !== 0) return;
 		do this.clear = this.fill();
 		while (this.transmit() && !this.clear);
 	}
@@ -661,7 +697,7 @@ export class Session implements LinkOwner, PacketReceiver {
 		this.link.send(count);
 		this.end -= count;
 		if (this.end !== this.output) this.bytes.copyWithin(this.output, this.output + count, this.end + count);
-		this.quiet = false;
+		this.flags &= ~Flag.QUIET;
 		return true;
 	}
 
@@ -670,59 +706,38 @@ export class Session implements LinkOwner, PacketReceiver {
 	 * outbox. True if nothing is left.
 	 */
 	private fill(): boolean {
-		const outbox = this.outbox;
-		if (!this.greeted) {
+		const { outbox } = this;
+		if ((this.flags & Flag.GREETED) === 0) {
 			this.skip = this.progress;
 			this.put(this.connect, 0, this.connect.length);
 			if (this.progress < this.connect.length) return false;
 			this.progress = 0;
-			this.greeted = true;
+			this.flags |= Flag.GREETED;
 		}
-		while (this.isSending) {
+		while ((this.flags & Flag.SENDING) !== 0) {
+			const { subscriptions } = this; // a callback may have subscribed meanwhile
 			if (this.progress === 0) {
 				if (this.state === State.CONNECTED) {
 					if (this.replyBytes !== 0 && !this.putReplies()) return false;
-					this.request = this.subscriptions.unanswered === 0 ? undefined : this.subscriptions.next();
+					this.request = subscriptions && this.unanswered !== 0 ? subscriptions.next() : undefined;
 					if (!this.request && !outbox.look()) return outbox.inFlight < this.window;
 				} else if (!outbox.look() || !this.flushing?.admits()) return false;
 			}
-			if (!(this.request ? this.putRequest(this.request) : this.putRecord())) return false;
+			const { request } = this;
+			if (!(subscriptions && request ? subscriptions.putRequest(request) : this.putRecord())) return false;
 		}
 		return false;
 	}
 
 	/** Is a record of the outbox, the one at its cursor, partly in the output? */
 	hasRecordInHand(): boolean {
-		return this.greeted && this.progress !== 0 && !this.request;
+		return (this.flags & Flag.GREETED) !== 0 && this.progress !== 0 && !this.request;
 	}
 
 	/** Is there nothing to be sent, and nothing to be acknowledged? */
 	isIdle(): boolean {
 		const isWritten = this.end === this.output && this.progress === 0 && this.replyBytes === 0;
-		return this.state === State.CONNECTED && isWritten && this.outbox.used === 0 && this.subscriptions.unanswered === 0;
-	}
-
-	/** Puts a SUBSCRIBE or UNSUBSCRIBE into the output; false if it is not all there yet. */
-	private putRequest(request: Request): boolean {
-		const { scratch, bytes } = this;
-		const { members, packet } = request;
-		// An UNSUBSCRIBE has no QoS behind its filters.
-		const trim = packet === Packet.SUBSCRIBE ? 0 : 1;
-		let remaining = 2;
-		for (let i = 0; i < members.length; i++) remaining += members[i].entry.length - trim;
-		if (this.end === bytes.length) return false; // it has not begun
-		if (request.identifier === 0) request.identifier = this.nextIdentifier();
-		scratch[0] = request.again ? packet | this.repeatFlag() : packet;
-		const head = writeLength(scratch, 1, remaining);
-		scratch[head] = request.identifier >> 8;
-		scratch[head + 1] = request.identifier;
-		this.skip = this.progress;
-		this.put(scratch, 0, head + 2);
-		for (let i = 0; i < members.length; i++) this.put(members[i].entry, 0, members[i].entry.length - trim);
-		if (this.progress < head + remaining) return false;
-		this.progress = 0;
-		request.told = true;
-		return true;
+		return this.state === State.CONNECTED && isWritten && this.outbox.used === 0 && this.unanswered === 0;
 	}
 
 	/**
@@ -732,19 +747,19 @@ export class Session implements LinkOwner, PacketReceiver {
 	 */
 	repeatFlag(): number {
 		if (this.level !== 3 || this.unheeded >= 5) return 0;
-		this.repeating = true;
+		this.flags |= Flag.REPEATING;
 		return PublishFlag.DUP;
 	}
 
 	/** What was sent again is answered. */
 	heeded(): void {
-		if (this.repeating) this.unheeded = 0;
-		this.repeating = false;
+		if ((this.flags & Flag.REPEATING) !== 0) this.unheeded = 0;
+		this.flags &= ~Flag.REPEATING;
 	}
 
 	/** Puts the record that the outbox has looked at into the output; false if it is not all there yet. */
 	private putRecord(): boolean {
-		const { outbox, bytes } = this;
+		const { outbox, scratch } = this;
 		const { state } = outbox;
 		if (state === RecordState.RECEIVED) return (this.exactlyOnce as ExactlyOnce).putRelease(this);
 		const topic = this.topics[outbox.handle];
@@ -766,32 +781,22 @@ export class Session implements LinkOwner, PacketReceiver {
 			}
 		}
 		const { identifier } = outbox;
-		const size = 1 + lengthSize(remaining) + remaining;
-		if (this.progress === 0 && this.end + size <= bytes.length && !stream && behind === 0) {
-			const at = writePublish(bytes, this.end, header, name, identifier, length);
-			bytes.copyWithin(at, payload, payload + length);
-			this.end = at + length;
-		} else {
-			if (this.output + size <= bytes.length && !stream && behind === 0) return false;
-			// Larger than the output, or from several places: in pieces, of which this may be one.
-			const { scratch } = this;
-			scratch[0] = header;
-			const head = writeLength(scratch, 1, remaining);
-			scratch[head] = identifier >> 8;
-			scratch[head + 1] = identifier;
-			this.skip = this.progress;
-			this.put(scratch, 0, head);
-			this.put(name, 0, name.length);
-			if (identifier !== 0) this.put(scratch, head, 2);
-			if (stream) stream.put();
-			else this.put(undefined, payload, length - behind);
-			if (rules && behind !== 0) rules.finish(this);
-			if (this.progress < size) return false;
-			this.progress = 0;
-		}
+		scratch[0] = header;
+		const head = writeLength(scratch, 1, remaining);
+		scratch[head] = identifier >> 8;
+		scratch[head + 1] = identifier;
+		this.skip = this.progress;
+		this.put(scratch, 0, head);
+		this.put(name, 0, name.length);
+		if (identifier !== 0) this.put(scratch, head, 2);
+		if (stream) stream.put();
+		else this.put(undefined, payload, length - behind);
+		if (rules && behind !== 0) rules.finish(this);
+		if (this.progress < head + remaining) return false;
+		this.progress = 0;
 		this.sent++;
-		if (again) this.resent++;
-		if (again && qos === 1) this.mayRepeat++;
+		if (again) this.words[Count.RESENT]++;
+		if (again && qos === 1) this.words[Count.MAY_REPEAT]++;
 		outbox.sent(qos === 0 ? RecordState.RELEASED : (qos as number));
 		if (stream) stream.sent(identifier);
 		return true;
@@ -811,8 +816,9 @@ export class Session implements LinkOwner, PacketReceiver {
 		at += this.skip;
 		let count = length - this.skip;
 		if (count > bytes.length - end) count = bytes.length - end;
-		if (source) for (let i = 0; i < count; i++) bytes[end + i] = source[at + i];
-		else bytes.copyWithin(end, at, at + count);
+		if (!source) bytes.copyWithin(end, at, at + count);
+		else if (count === source.length) bytes.set(source, end);
+		else for (let i = 0; i < count; i++) bytes[end + i] = source[at + i];
 		this.skip = 0;
 		this.end = end + count;
 		this.progress += count;
@@ -824,10 +830,11 @@ export class Session implements LinkOwner, PacketReceiver {
 			this.end = writeReply(this.bytes, this.end, packet, identifier);
 		} else {
 			// Within one piece of what comes in there may be more to answer than the output holds.
-			if (this.replyBytes === this.replies.length) this.pump();
+			if (this.replyBytes === 4 * WAITING_REPLIES) this.pump();
 			if (this.state !== State.CONNECTED) return Decoded.CLOSED;
-			if (this.replyBytes === this.replies.length) return this.disconnect(Reason.REPLY_OVERFLOW);
-			this.replyBytes = writeReply(this.replies, this.replyBytes, packet, identifier);
+			if (this.replyBytes === 4 * WAITING_REPLIES) return this.disconnect(Reason.REPLY_OVERFLOW);
+			writeReply(this.incoming, Start.REPLIES + this.replyBytes, packet, identifier);
+			this.replyBytes += 4;
 			this.clear = false;
 		}
 		return Decoded.MORE;
@@ -835,12 +842,13 @@ export class Session implements LinkOwner, PacketReceiver {
 
 	/** Puts the replies that wait into the output, as many as fit; false if some are left. */
 	private putReplies(): boolean {
-		const { bytes, replies } = this;
+		const { bytes, incoming } = this;
+		const start = Start.REPLIES;
 		let at = 0;
 		while (at < this.replyBytes && this.end + 4 <= bytes.length) {
-			for (let i = 0; i < 4; i++) bytes[this.end++] = replies[at++];
+			for (let i = 0; i < 4; i++) bytes[this.end++] = incoming[start + at++];
 		}
-		replies.copyWithin(0, at, this.replyBytes);
+		incoming.copyWithin(start, start + at, start + this.replyBytes);
 		this.replyBytes -= at;
 		return this.replyBytes === 0;
 	}
@@ -850,8 +858,13 @@ export class Session implements LinkOwner, PacketReceiver {
 		do this.identifier = this.identifier < Limit.IDENTIFIER ? this.identifier + 1 : 1;
 		while (
 			(this.outbox.tail !== 0 && this.outbox.find(this.identifier, this.outbox.tail) !== -1) ||
-			(this.subscriptions.unanswered !== 0 && this.subscriptions.uses(this.identifier))
+			(this.unanswered !== 0 && this.subscriptions?.uses(this.identifier))
 		);
 		return this.identifier;
 	}
+}
+
+/** Made here, the function holds on to nothing but the session: on Espruino one keeps all that stands around it. */
+function alarmOf(session: Session): () => void {
+	return () => session.onAlarm();
 }

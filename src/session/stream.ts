@@ -8,7 +8,7 @@ import { RecordState } from "../memory/outbox.js";
 import type { Decoded } from "../wire/decode.js";
 import { Limit } from "../wire/packet.js";
 import { Reason } from "./reason.js";
-import type { Session } from "./session.js";
+import { Count, Flag, type Session } from "./session.js";
 import type { Streamed, Topic, TopicOptions } from "./topic.js";
 
 /** Where the payload of a stream comes from. */
@@ -75,7 +75,7 @@ export class Stream implements Streamed {
 		if (this.source !== undefined) return false;
 		const most = Limit.REMAINING_LENGTH - topic.name.length - (topic.qos === 0 ? 0 : 2);
 		if (!(length >= 0 && length <= most && length === Math.floor(length))) {
-			session.oversized++;
+			session.words[Count.OVERSIZED]++;
 			return false;
 		}
 		this.source = source;
@@ -99,7 +99,7 @@ export class Stream implements Streamed {
 		while (offset < length && session.end < session.bytes.length && count !== 0) {
 			const room = session.bytes.length - session.end;
 			const most = room < length - offset ? room : length - offset;
-			session.reading = true;
+			session.flags |= Flag.READING;
 			try {
 				count = (source as Source).read(session.bytes, session.end, offset, most);
 				if (!(count >= 0 && count <= most && count === Math.floor(count))) {
@@ -109,14 +109,14 @@ export class Stream implements Streamed {
 				count = -1;
 				session.report(error);
 			}
-			session.reading = false;
+			session.flags &= ~Flag.READING;
 			if (count < 0) {
 				session.outbox.sent(RecordState.RELEASED);
-				if (session.isSending) session.disconnect(Reason.SOURCE_FAILED);
+				if ((session.flags & Flag.SENDING) !== 0) session.disconnect(Reason.SOURCE_FAILED);
 				this.finish(false);
 				return;
 			}
-			if (!session.isSending) return; // `read` has stopped the client
+			if ((session.flags & Flag.SENDING) === 0) return; // `read` has stopped the client
 			offset += count;
 			session.end += count;
 			session.progress += count;
@@ -142,12 +142,12 @@ export class Stream implements Streamed {
 		this.source = undefined;
 		this.identifier = 0;
 		const { session } = this;
-		session.reading = true;
+		session.flags |= Flag.READING;
 		try {
 			if (source?.done) source.done(delivered);
 		} catch (error) {
 			session.report(error);
 		}
-		session.reading = false;
+		session.flags &= ~Flag.READING;
 	}
 }

@@ -1,16 +1,19 @@
 /**
  * Topic filters with their handlers, and what the broker has to be told of them: SUBSCRIBE and UNSUBSCRIBE.
- * The session dispatches messages over `list` and sends what `next` gives it.
+ * The client makes Subscriptions with the first of them, so a firmware that only publishes does not carry this; the session
+ * dispatches messages through them and sends what `next` gives it.
  */
 import { Decoded } from "../wire/decode.js";
+import { writeLength } from "../wire/encode.js";
 import type { Message } from "../wire/message.js";
 import { Packet, type QoS, SUBSCRIPTION_FAILED } from "../wire/packet.js";
-import { hasWildcard } from "../wire/topic.js";
+import { hasWildcard, matches } from "../wire/topic.js";
+import { Flag, type Session, State } from "./session.js";
 
 export type Handler = (message: Message) => void;
 
 /** In place of a length: the filter has a wildcard, */
-export const WILDCARD = -1;
+const WILDCARD = -1;
 /** or the subscription has ended. */
 const ENDED = -2;
 
@@ -24,10 +27,10 @@ export class Subscription {
 	granted = -1;
 	/** @internal Bytes of the only topic name that matches, or WILDCARD, or ENDED. */
 	length: number = WILDCARD;
-	/** Without wildcards: the filter in words of four bytes, */
-	private readonly words!: Uint32Array;
-	/** and which bits of the last one count. */
-	private readonly mask: number = 0;
+	/** @internal Without wildcards: the filter in words of four bytes, */
+	readonly words!: Uint32Array;
+	/** @internal and which bits of the last one count. */
+	readonly mask: number = 0;
 
 	/** The filter is legal: the client has checked it. */
 	constructor(filter: Uint8Array, qos: QoS, handler: Handler) {
@@ -49,22 +52,6 @@ export class Subscription {
 		const last = new Uint8Array(4);
 		for (let i = 0; i < length - size + 4; i++) last[i] = 255;
 		this.mask = new Uint32Array(last.buffer)[0];
-	}
-
-	/**
-	 * @internal For a filter without wildcards: is it the topic name of this message, which is as long? `words`
-	 * are the same memory as its bytes: where the name lies on a word boundary, as it does in a short packet at
-	 * the start of what was received, four bytes are compared at a time.
-	 */
-	equals(message: Message, words: Uint32Array): boolean {
-		let at = message.topicStart;
-		if ((at & 3) !== 0) return sameBytes(this.filter, message.bytes, at);
-		at >>= 2;
-		const filterWords = this.words;
-		let i = filterWords.length - 1;
-		if (((words[at + i] ^ filterWords[i]) & this.mask) !== 0) return false;
-		while (--i >= 0) if (words[at + i] !== filterWords[i]) return false;
-		return true;
 	}
 }
 
@@ -105,13 +92,16 @@ function purge(members: Subscription[]): boolean {
 }
 
 export class Subscriptions {
-	/** In the order of subscribing. Where some end it becomes another array, so that a loop over it goes on safely. */
-	list: Subscription[] = [];
-	/** How many of them have a wildcard. */
+	/** How many have a wildcard. */
 	wildcards = 0;
-	/** How many requests the broker has not answered, or has not been told of. */
-	unanswered = 0;
+	/** In the order of subscribing. Where some end it becomes another array, so that a loop over it goes on safely. */
+	private list: Subscription[] = [];
 	private requests: Request[] = [];
+	private readonly session: Session;
+
+	constructor(session: Session) {
+		this.session = session;
+	}
 
 	/** Adds these, for one SUBSCRIBE. */
 	add(members: Subscription[]): void {
@@ -124,7 +114,8 @@ export class Subscriptions {
 
 	private request(packet: Packet, members: Subscription[]): void {
 		this.requests.push({ packet, members, told: false, identifier: 0, again: false });
-		this.unanswered++;
+		this.session.unanswered++;
+		this.session.wake();
 	}
 
 	/** Ends these: their handlers are not called any more, and the broker is told with one UNSUBSCRIBE. */
@@ -144,13 +135,54 @@ export class Subscriptions {
 			const { packet, told, identifier } = request;
 			// One that is on its way stays as it is until it is answered.
 			if (packet === Packet.UNSUBSCRIBE || identifier !== 0 || purge(request.members)) this.requests.push(request);
-			else if (!told) this.unanswered--;
+			else if (!told) this.session.unanswered--;
 			const waits = packet === Packet.UNSUBSCRIBE && !told && identifier === 0;
 			for (let j = gone.length - 1; waits && j >= 0; j--) if (has(request.members, gone[j])) gone.splice(j, 1);
 		}
 		// A filter that another subscription has goes on: the broker knows no difference between the two.
 		for (let j = gone.length - 1; j >= 0; j--) if (has(this.list, gone[j])) gone.splice(j, 1);
 		if (gone.length > 0) this.request(Packet.UNSUBSCRIBE, gone);
+	}
+
+	/**
+	 * Calls the handler of each filter that matches, and returns how many there were; ends early where one ends the connection.
+	 * Where the topic name lies on a word boundary, as it does in a short packet at the start of what was received, it is
+	 * compared four bytes at a time.
+	 */
+	dispatch(message: Message): number {
+		const { list, session } = this;
+		const { words } = session;
+		const { bytes, topicStart, topicEnd } = message;
+		const count = list.length; // a handler may subscribe
+		const length = topicEnd - topicStart;
+		const start = (topicStart & 3) === 0 ? topicStart >> 2 : -1;
+		let handled = 0;
+		let subscription: Subscription;
+		let filter: Uint32Array;
+		let at: number;
+		for (let i = 0; i < count; i++) {
+			subscription = list[i];
+			if (subscription.length !== length) {
+				if (subscription.length !== WILDCARD || !matches(subscription.filter, bytes, topicStart, topicEnd)) continue;
+			} else if (start === -1) {
+				if (!sameBytes(subscription.filter, bytes, topicStart)) continue;
+			} else {
+				filter = subscription.words;
+				at = filter.length - 1;
+				if (((words[start + at] ^ filter[at]) & subscription.mask) !== 0) continue;
+				while (--at >= 0) if (words[start + at] !== filter[at]) break;
+				if (at >= 0) continue;
+			}
+			handled++;
+			try {
+				subscription.handler(message);
+			} catch (error) {
+				session.flags |= Flag.THREW;
+				session.report(error);
+			}
+			if (session.state !== State.CONNECTED) break;
+		}
+		return handled;
 	}
 
 	/** The first request that the broker has to be told of. */
@@ -171,9 +203,9 @@ export class Subscriptions {
 	 * anew, and what has ended is forgotten.
 	 */
 	renew(kept: boolean, present: boolean): void {
-		const { requests } = this;
+		const { requests, session } = this;
 		let count = 0;
-		this.unanswered = 0;
+		session.unanswered = 0;
 		for (let i = 0; i < requests.length; i++) {
 			const request = requests[i];
 			if (!kept) request.identifier = 0;
@@ -186,11 +218,35 @@ export class Subscriptions {
 					if (!purge(request.members)) continue;
 					for (let j = 0; j < request.members.length; j++) request.members[j].granted = -1;
 				}
-				this.unanswered++;
+				session.unanswered++;
 			}
 			requests[count++] = request;
 		}
 		while (requests.length > count) requests.pop();
+	}
+
+	/** Puts a SUBSCRIBE or UNSUBSCRIBE into the output; false if it is not all there yet. */
+	putRequest(request: Request): boolean {
+		const { session } = this;
+		const { scratch, bytes } = session;
+		const { members, packet } = request;
+		// An UNSUBSCRIBE has no QoS behind its filters.
+		const trim = packet === Packet.SUBSCRIBE ? 0 : 1;
+		let remaining = 2;
+		for (let i = 0; i < members.length; i++) remaining += members[i].entry.length - trim;
+		if (session.end === bytes.length) return false; // it has not begun
+		if (request.identifier === 0) request.identifier = session.nextIdentifier();
+		scratch[0] = request.again ? packet | session.repeatFlag() : packet;
+		const head = writeLength(scratch, 1, remaining);
+		scratch[head] = request.identifier >> 8;
+		scratch[head + 1] = request.identifier;
+		session.skip = session.progress;
+		session.put(scratch, 0, head + 2);
+		for (let i = 0; i < members.length; i++) session.put(members[i].entry, 0, members[i].entry.length - trim);
+		if (session.progress < head + remaining) return false;
+		session.progress = 0;
+		request.told = true;
+		return true;
 	}
 
 	/**
@@ -212,7 +268,7 @@ export class Subscriptions {
 				for (let j = 0; j < members.length; j++) members[j].granted = bytes[at + j];
 			} else requests.splice(i, 1);
 			request.identifier = 0;
-			this.unanswered--;
+			this.session.unanswered--;
 			return Decoded.MORE;
 		}
 		return Decoded.CLOSED;

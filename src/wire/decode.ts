@@ -48,6 +48,8 @@ export class Decoder {
 	private readonly message: Message;
 	private readonly receiver: PacketReceiver;
 	private readonly bytes: Uint8Array;
+	/** Where a body is assembled: two bytes into the inbox, so that a topic name lies on a word boundary. */
+	private readonly start: number;
 	/** Where the inbox ends. */
 	private readonly inbox: number;
 	/** The largest body that may be handed over where it was received, if one byte tells its length. */
@@ -67,12 +69,13 @@ export class Decoder {
 	/** Where the body ends that is handed over. */
 	private next = 0;
 
-	/** The inbox is `bytes[0]` up to `bytes[inbox]`, at least 16 bytes. */
-	constructor(receiver: PacketReceiver, bytes: Uint8Array, inbox: number) {
+	/** The inbox is `bytes[from]` up to `bytes[inbox]`, at least 16 bytes; both are multiples of four. */
+	constructor(receiver: PacketReceiver, bytes: Uint8Array, inbox: number, from = 0) {
 		this.receiver = receiver;
 		this.bytes = bytes;
+		this.start = from + 2;
 		this.inbox = inbox;
-		this.short = inbox - INBOX_START < 127 ? inbox - INBOX_START : 127;
+		this.short = inbox - this.start < 127 ? inbox - this.start : 127;
 		this.message = new Message(bytes);
 	}
 
@@ -149,7 +152,7 @@ export class Decoder {
 			if (this.header < Packet.CONNACK) return -Decoded.MALFORMED_TYPE;
 			this.left = this.offset = 0;
 			this.weight = 1;
-			this.filled = INBOX_START;
+			this.filled = this.start;
 		}
 		while (this.weight !== 0) {
 			if (at === end) return at;
@@ -162,8 +165,8 @@ export class Decoder {
 		const left = this.left;
 		const filled = this.filled;
 		const limit = this.inbox;
-		if (filled === INBOX_START) {
-			const large = left > limit - INBOX_START;
+		if (filled === this.start) {
+			const large = left > limit - filled;
 			if (large && (this.header & 0xf0) !== Packet.PUBLISH) return -Decoded.MALFORMED_LENGTH;
 			if (!large && left <= end - at) {
 				this.left = 0;
@@ -179,7 +182,7 @@ export class Decoder {
 		this.left = left - count;
 		this.filled = filled + count;
 		if (this.left === 0 || this.filled === limit) {
-			this.body = INBOX_START;
+			this.body = this.start;
 			this.next = this.filled;
 		}
 		return at + count;
@@ -218,9 +221,9 @@ export class Decoder {
 	 * its length in the inbox lowered by as much, until the rest fits and shows the identifier.
 	 */
 	private passTopic(end: number): Decoded {
-		const bytes = this.bytes;
-		const start = INBOX_START + 2;
-		const length = (bytes[INBOX_START] << 8) | bytes[INBOX_START + 1];
+		const { bytes } = this;
+		const start = this.start + 2;
+		const length = (bytes[start - 2] << 8) | bytes[start - 1];
 		let cut = start + length;
 		if (cut > end) {
 			// A character that is not complete stays, up to three bytes of it.
@@ -229,8 +232,8 @@ export class Decoder {
 		}
 		if (length > 0 && !wellFormed(bytes, start, cut, true)) return Decoded.MALFORMED_TOPIC;
 		const dropped = cut - start;
-		bytes[INBOX_START] = (length - dropped) >> 8;
-		bytes[INBOX_START + 1] = length - dropped;
+		bytes[start - 2] = (length - dropped) >> 8;
+		bytes[start - 1] = length - dropped;
 		bytes.copyWithin(start, cut, end);
 		this.filled = end - dropped;
 		this.offset = SKIPPING;
@@ -241,14 +244,11 @@ export class Decoder {
 /** In place of an offset: the message is passed by. */
 const SKIPPING = -1;
 
-/** A body is assembled two bytes into the inbox, so that a topic name lies on a word boundary. */
-const INBOX_START = 2;
-
 /** Bit n is set where a client may receive packet type n: CONNACK, PUBLISH to PUBCOMP, SUBACK, UNSUBACK, PINGRESP. */
 const RECEIVABLE = 0b10_1010_1111_1100;
 
 /** What is wrong with a packet other than PUBLISH; MORE if nothing. */
-function fault(header: number, length: number, level: Level): Decoded {
+export function fault(header: number, length: number, level: Level): Decoded {
 	const type = header >> 4;
 	if (((RECEIVABLE >> type) & 1) === 0) return Decoded.MALFORMED_TYPE;
 	if (level === 4 && (header & 15) !== (type === 6 ? 2 : 0)) return Decoded.MALFORMED_FLAGS;

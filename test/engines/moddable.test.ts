@@ -1,103 +1,69 @@
-/** The firmware in Moddable's simulator with the instruments of XS, against Mosquitto. Built with mcconfig. */
+/** The firmware in Moddable's simulator with the instruments of XS, and from the command line, against Mosquitto. */
 import assert from "node:assert/strict";
-import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { basename, dirname, join, resolve } from "node:path";
-import { after, before, type TestContext, test } from "node:test";
-import { fileURLToPath } from "node:url";
-import { folder, freePort, Mosquitto, missing, Program, until } from "../support/programs.js";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { type TestContext, test } from "node:test";
+import { setTimeout as pause } from "node:timers/promises";
+import { Cutter } from "../support/cutter.js";
+import { folder, freePort, Mosquitto, Program, until } from "../support/programs.js";
+import { seeded } from "../support/random.js";
 import { doesEverything } from "./everything.js";
 import { bundle } from "./firmware/bundle.js";
 import { Gate } from "./gate.js";
-import { missesNothing, numbers } from "./outage.js";
-
-const MODDABLE = process.env.MODDABLE ? resolve(process.env.MODDABLE) : "";
-const skip = MODDABLE
-	? missing("mosquitto", "mosquitto_sub", "mosquitto_pub", "xvfb-run", "stdbuf", "make", "gcc")
-	: "needs MODDABLE, the folder of a Moddable SDK built for Linux";
+import {
+	BUNDLE,
+	build,
+	commandLine,
+	instrument,
+	MODDABLE,
+	onPackage,
+	packaged,
+	run,
+	simulator,
+	skip,
+	tool,
+} from "./moddable.js";
+import { missesNothing, numbers, range } from "./outage.js";
 
 const NAME = "moddable-test";
 
-/** Milliseconds that one build may take. */
-const BUILD = 55_000;
+/** What a firmware is told at build time. */
+const config = (port: number) => ({ host: "127.0.0.1", port, name: NAME });
 
-const root = fileURLToPath(new URL("../..", import.meta.url));
-const example = join(root, "dist/firmware/moddable/telemetry");
-const tools = join(MODDABLE, "build/bin/lin/release");
+/** The simulator with a firmware that is one bundle. */
+async function bundled(context: TestContext, source: string, port: number): Promise<Program> {
+	const files = { "main.js": await bundle("moddable", source) };
+	const manifest = { include: BUNDLE, config: config(port), modules: { main: "./main" } };
+	return simulator(context, await build(context, manifest, files));
+}
 
-/** What the tests share: both builds have the port of the broker inside, so it is one for all. */
-let app = "";
-let port = 0;
+/** What came to the topics of NAME at a subscriber that is told its QoS, too. */
+function watch(context: TestContext, port: number): Program {
+	const place = ["-h", "127.0.0.1", "-p", String(port)];
+	const seen = new Program("mosquitto_sub", [...place, "-q", "2", "-t", `${NAME}/#`, "-F", "%t %p at QoS %q"]);
+	context.after(() => seen.end());
+	return seen;
+}
 
-before(async () => {
-	if (skip) return;
-	app = mkdtempSync(join(tmpdir(), "mqtt-mote-"));
-	mkdirSync(join(app, "out"));
-	port = await freePort();
-	if (existsSync(`${example}.js`)) return;
-	mkdirSync(dirname(example), { recursive: true });
-	writeFileSync(`${example}.js`, await bundle("moddable", "examples/telemetry.ts"));
-});
-
-after(() => {
-	if (app) rmSync(app, { recursive: true, force: true });
-});
-
-/** Builds what the manifest asks for on top of the project's own one; the file for mcsim. */
-async function build(context: TestContext, modules?: Record<string, string>): Promise<string> {
-	const config = { host: "127.0.0.1", port, name: NAME };
-	writeFileSync(
-		join(app, "manifest.json"),
-		JSON.stringify({ include: [join(root, "manifest.json")], config, modules }),
+/** Is each of these the same? */
+function assertFlat(values: number[]): void {
+	assert.deepEqual(
+		values,
+		values.map(() => values[0]),
 	);
-	const variables = [`MODDABLE=${MODDABLE}`, `PATH=${tools}:${process.env.PATH}`];
-	const parameters = ["-d", "-m", "-p", "lin", "-t", "build", "-o", join(app, "out")];
-	const mcconfig = new Program("env", [...variables, "mcconfig", ...parameters], { cwd: app });
-	context.after(() => mcconfig.end());
-	await until("mcconfig has ended", () => mcconfig.exited, BUILD);
-	const result = join(app, "out/bin/lin/mc/debug", basename(app), "mc.so");
-	assert.ok(existsSync(result), mcconfig.output.slice(-2000));
-	return result;
-}
-
-/** The simulator, without a window: what XS says of itself is in the output. */
-function board(context: TestContext, firmware: string): Program {
-	const home = folder(context);
-	mkdirSync(join(home, ".config/tech.moddable.mcsim"), { recursive: true });
-	const env = {
-		...process.env,
-		HOME: home,
-		XDG_CONFIG_HOME: join(home, ".config"),
-		XSBUG_HOST: "127.0.0.1",
-		XSBUG_PORT: "1", // nobody: it goes on without a debugger
-		NO_AT_BRIDGE: "1",
-	};
-	const mcsim = [join(tools, "mcsim"), join(MODDABLE, "build/simulators"), firmware];
-	const program = new Program("xvfb-run", ["-a", "stdbuf", "-oL", ...mcsim], { env });
-	context.after(() => program.end());
-	return program;
-}
-
-/** What the instruments showed, once a second: a column of theirs. */
-function instrument({ output }: Program, name: string): number[] {
-	const lines = output.split("\n").slice(0, -1);
-	const key = lines.find((line) => line.startsWith("instruments key: "))?.slice(17);
-	const column = key?.trim().split(",").indexOf(name) ?? -1;
-	if (column < 0) return [];
-	const rows = lines.filter((line) => line.startsWith("instruments: "));
-	return rows.map((line) => Number(line.slice(13).split(",")[column]));
 }
 
 test("Moddable: the example publishes at QoS 1, obeys a new interval, and allocates nothing meanwhile", {
 	skip,
 }, async (context) => {
-	const firmware = await build(context);
+	const port = await freePort();
+	const place = await packaged(context);
+	const include = [join(place, "examples/moddable/telemetry/manifest.json")];
+	const firmware = await build(context, { include, config: config(port), modules: {} });
 	const broker = await Mosquitto.start(context);
 	await Gate.open(context, broker.port, port);
-	const place = ["-h", "127.0.0.1", "-p", String(broker.port)];
-	const seen = new Program("mosquitto_sub", [...place, "-q", "1", "-t", `${NAME}/#`, "-F", "%t %p at QoS %q"]);
-	context.after(() => seen.end());
-	const program = board(context, firmware);
+	const seen = watch(context, broker.port);
+	const program = simulator(context, firmware);
 	await until("it is online", () => seen.output.includes(`${NAME}/status online at QoS 1\n`));
 	await until("two readings came", () => numbers(seen, `${NAME}/temperature`).length >= 2);
 	await broker.publish(`${NAME}/interval`, "10", 1);
@@ -106,19 +72,10 @@ test("Moddable: the example publishes at QoS 1, obeys a new interval, and alloca
 	const start = samples() + 1; // the one after next lies in this time as a whole
 	await until("five seconds have passed", () => samples() >= start + 5);
 	const during = (name: string) => instrument(program, name).slice(start, start + 5);
-	const slots = during("Slot used");
-	const chunks = during("Chunk used");
-	context.diagnostic(`Slot used: ${slots.join(" ")}; Chunk used: ${chunks.join(" ")}`);
-	context.diagnostic(`Garbage collections: ${during("Garbage collections").join(" ")}`);
+	context.diagnostic(`Slot used: ${during("Slot used").join(" ")}; Chunk used: ${during("Chunk used").join(" ")}`);
 	assert.ok(numbers(seen, `${NAME}/temperature`).length > 300, "a hundred a second, more or less");
-	assert.deepEqual(
-		slots,
-		slots.map(() => slots[0]),
-	);
-	assert.deepEqual(
-		chunks,
-		chunks.map(() => chunks[0]),
-	);
+	assertFlat(during("Slot used"));
+	assertFlat(during("Chunk used"));
 	assert.deepEqual(during("Garbage collections"), [0, 0, 0, 0, 0]);
 	for (const line of seen.output.trim().split("\n").slice(0, -1)) {
 		assert.match(
@@ -129,11 +86,9 @@ test("Moddable: the example publishes at QoS 1, obeys a new interval, and alloca
 });
 
 test("Moddable: killed for two seconds, the broker misses nothing", { skip }, async (context) => {
-	// The new file comes last, or make would hold the build for up to date.
-	writeFileSync(join(app, "counter.js"), await bundle("moddable", "test/engines/firmware/counter.ts"));
-	const firmware = await build(context, { "~": example, main: "./counter" });
+	const port = await freePort();
 	const start = async () => {
-		board(context, firmware);
+		await bundled(context, "test/engines/firmware/counter.ts", port);
 		return () => {};
 	};
 	await missesNothing(context, `${NAME}/count`, start, port);
@@ -142,11 +97,251 @@ test("Moddable: killed for two seconds, the broker misses nothing", { skip }, as
 test("Moddable: QoS 2, a stream, a held message, unsubscribing and level 3 over a link that breaks", {
 	skip,
 }, async (context) => {
-	writeFileSync(join(app, "everything.js"), await bundle("moddable", "test/engines/firmware/everything.ts"));
-	const firmware = await build(context, { "~": example, main: "./everything" });
+	const port = await freePort();
 	const start = async () => {
-		board(context, firmware);
+		await bundled(context, "test/engines/firmware/everything.ts", port);
 		return () => {};
 	};
 	await doesEverything(context, NAME, start, port);
+});
+
+test("Moddable: the example with Wi-Fi of its own publishes", { skip }, async (context) => {
+	const place = await packaged(context);
+	const broker = await Mosquitto.start(context);
+	const include = [join(place, "examples/moddable/wifi/manifest.json")];
+	const firmware = await build(context, { include, config: config(broker.port), modules: {} });
+	const seen = watch(context, broker.port);
+	const program = simulator(context, firmware);
+	await until("there is an address", () => program.output.includes("address "));
+	await until("a reading came", () => numbers(seen, `${NAME}/temperature`).length > 0);
+});
+
+test("Moddable: the example that sleeps keeps what it could not publish for its next life", {
+	skip,
+}, async (context) => {
+	const port = await freePort();
+	const place = await packaged(context);
+	const include = [join(place, "examples/moddable/sleep/manifest.json")];
+	const firmware = await build(context, { include, config: config(port), modules: {} });
+	const home = folder(context);
+	const alone = simulator(context, firmware, home);
+	await until("it has given up", () => alone.output.includes("0 delivered, 1 left\n"), 40_000);
+	await alone.end("SIGKILL");
+	const broker = await Mosquitto.start(context);
+	await Gate.open(context, broker.port, port);
+	const seen = watch(context, broker.port);
+	const program = simulator(context, firmware, home);
+	await until("it has published", () => program.output.includes("2 delivered, 0 left\n"), 40_000);
+	assert.equal(numbers(seen, `${NAME}/temperature`).length, 2);
+});
+
+/** How often the broker is killed. */
+const KILLS = 20;
+
+/** Kills the broker time and again under firmware/levels.ts: at QoS 1 and 2 no number is lost, at each QoS some come both ways. */
+async function survivesKills(context: TestContext, port: number, start: () => void): Promise<void> {
+	const broker = await Mosquitto.start(context);
+	const gate = await Gate.open(context, broker.port, port);
+	/** What came at each QoS, in all lives of the broker. */
+	const came: Set<number>[] = [new Set(), new Set(), new Set()];
+	let echoed = 0;
+	let again = 0;
+	start();
+	for (let life = 0; life <= KILLS; life++) {
+		const seen = watch(context, broker.port);
+		if (life > 0) await gate.open();
+		await until("it counts", () => [1, 2].every((qos) => numbers(seen, `${NAME}/${qos}`).length >= 10), 30_000);
+		for (const qos of [0, 1, 2]) await broker.publish(`${NAME}/in`, String(qos), qos);
+		await until("it answers", () => [0, 1, 2].every((qos) => seen.output.includes(`/echo ${qos} at QoS ${qos}\n`)));
+		echoed++;
+		gate.shut();
+		await pause(100); // some are sent, and lost on their way
+		await broker.kill();
+		await seen.end();
+		for (const qos of [0, 1, 2]) {
+			const these = numbers(seen, `${NAME}/${qos}`);
+			for (const one of these) {
+				if (qos > 0 && came[qos].has(one)) again++;
+				came[qos].add(one);
+			}
+		}
+		if (life < KILLS) await broker.restart();
+	}
+	for (const qos of [1, 2]) {
+		const highest = Math.max(...came[qos]);
+		const lost = range(0, highest + 1).filter((one) => !came[qos].has(one));
+		context.diagnostic(
+			`QoS ${qos}: ${came[qos].size} numbers in ${KILLS + 1} lives of the broker, ${lost.length} lost`,
+		);
+		assert.deepEqual(lost, []);
+	}
+	context.diagnostic(`${again} came again, since the broker had forgotten them`);
+	assert.ok(came[0].size > 10 * KILLS && echoed === KILLS + 1);
+}
+
+test("Moddable's simulator: the broker killed 20 times loses nothing at QoS 1 and 2", { skip }, async (context) => {
+	const port = await freePort();
+	const place = await packaged(context);
+	const manifest = {
+		include: ["$(MODDABLE)/examples/manifest_base.json", join(place, "manifest.json")],
+		config: config(port),
+		modules: { main: "./main" },
+	};
+	const files = { "main.js": await onPackage("test/engines/firmware/levels.ts") };
+	const firmware = await build(context, manifest, files);
+	await survivesKills(context, port, () => simulator(context, firmware));
+});
+
+test("Moddable's command line: the same, and no slot and no byte more in the end", { skip }, async (context) => {
+	const port = await freePort();
+	const gauge = `
+import { chunks, collect, print, slots } from "desk";
+const seconds = clock.alarm(() => {
+	collect();
+	print("memory " + slots() + " " + chunks());
+	seconds.set(1000);
+});
+seconds.set(1000);
+`;
+	const files = { "main.js": (await onPackage("test/engines/firmware/levels.ts")) + gauge };
+	const firmware = await commandLine(context, await packaged(context), config(port), files);
+	let board: Program | undefined;
+	await survivesKills(context, port, () => {
+		board = run(context, firmware);
+	});
+	// While it is connected, there is a socket, too.
+	const readings = board?.output.match(/memory \d+ \d+/g) ?? [];
+	const most = readings.map((one) => one.split(" ").slice(1).map(Number)).sort(([a], [b]) => b - a)[0];
+	context.diagnostic(`${readings.length} readings, at most ${most[0]} slots and ${most[1]} bytes of chunks`);
+	const early = readings.slice(1, 5).map((one) => Number(one.split(" ")[1]));
+	assert.ok(readings.length > 8 && most[0] <= Math.max(...early), `${early} slots at first, then ${most[0]}`);
+});
+
+/** Lives of a board that is killed. */
+const LIVES = 12;
+
+test("Moddable's simulator: a board whose files keep its journal is killed time and again, and loses nothing", {
+	skip,
+}, async (context) => {
+	const random = seeded((message) => context.diagnostic(message));
+	const place = await packaged(context);
+	const settings = "allow_anonymous true\nset_tcp_nodelay true";
+	const broker = await Mosquitto.start(context, settings);
+	const manifest = {
+		include: [
+			"$(MODDABLE)/examples/manifest_base.json",
+			"$(MODDABLE)/modules/io/files/manifest.json",
+			join(place, "manifest.json"),
+		],
+		config: config(broker.port),
+		modules: { main: "./main" },
+	};
+	const files = { "main.js": await onPackage("test/engines/firmware/durable-files.ts") };
+	const firmware = await build(context, manifest, files);
+	const seen = watch(context, broker.port);
+	const home = folder(context);
+	const taken: string[] = [];
+	for (let life = 1; life <= LIVES; life++) {
+		const board = simulator(context, firmware, home);
+		const inThisLife = () => [...board.output.matchAll(/taken (\d+:\d+)/g)].map(([, text]) => text);
+		const count = 1 + random.below(60);
+		await until("it publishes", () => inThisLife().length >= count, 30_000);
+		if (life === LIVES) {
+			const all = [...taken, ...inThisLife().slice(0, count)];
+			await until("all has arrived", () => all.every((text) => seen.output.includes(` ${text} at`)), 30_000);
+		}
+		await board.end("SIGKILL");
+		taken.push(...inThisLife());
+	}
+	const lines = seen.output.trim().split("\n");
+	const once = lines.filter((line) => line.startsWith(`${NAME}/2 `));
+	context.diagnostic(`${taken.length} taken in ${LIVES} lives; ${lines.length} arrived`);
+	assert.ok(taken.at(-1)?.startsWith(`${LIVES}:`), "it counts its lives");
+	assert.deepEqual(once, [...new Set(once)]);
+});
+
+/** What an ESP8266 has for its firmware: `creation` of the SDK's manifest for it has 32,768 bytes, of which a stack of 256 slots. */
+const ESP8266 = { memory: 32_768, stack: 256, slot: 16 };
+
+/** Bytes that the network and the application have for themselves. */
+const SPARE = 8192;
+
+test("Moddable: in an ESP8266's memory the example publishes 10,000 messages and connects 100 times", {
+	skip,
+}, async (context) => {
+	const port = await freePort();
+	const place = await packaged(context);
+	const example = join(place, "dist/moddable/telemetry.js");
+	const source = readFileSync(example, "utf8");
+	// A hundred times within a minute.
+	const quick = source.replace("keepAlive: 30,", "keepAlive: 30, retryBase: 0.05, retryCap: 0.1,");
+	assert.notEqual(quick, source);
+	writeFileSync(example, quick);
+	const heap = 640;
+	const chunk = ESP8266.memory - SPARE - ESP8266.slot * (heap + ESP8266.stack);
+	const creation = {
+		static: 0,
+		stack: ESP8266.stack,
+		heap: { initial: heap, incremental: 0 },
+		chunk: { initial: chunk, incremental: 0 },
+	};
+	const include = [join(place, "examples/moddable/telemetry/manifest.json")];
+	const firmware = await build(context, { include, config: config(port), creation, modules: {} });
+	const broker = await Mosquitto.start(context);
+	const cutter = await Cutter.open(context, broker.port, port);
+	const seen = watch(context, broker.port);
+	const program = simulator(context, firmware);
+	const readings = () => numbers(seen, `${NAME}/temperature`).length + numbers(seen, `${NAME}/humidity`).length;
+	await until("it is online", () => seen.output.includes("/status online"));
+	await broker.publish(`${NAME}/interval`, "10", 1);
+	const memory: [number, number][] = [];
+	for (let cuts = 1; cuts <= 100; cuts++) {
+		await until("a hundred more came", () => readings() >= 100 * cuts);
+		memory.push([instrument(program, "Slot used").at(-1) ?? 0, instrument(program, "Chunk used").at(-1) ?? 0]);
+		cutter.cut();
+		await until("it is back", () => cutter.levels.length > cuts);
+	}
+	await until("it has published all", () => readings() >= 10_000);
+	const slots = Math.max(...memory.map(([one]) => one)) / 32; // bytes of a slot here
+	const chunks = Math.max(...memory.map(([, one]) => one));
+	const stack = Math.max(...instrument(program, "Stack used")) / 32;
+	context.diagnostic(
+		`${readings()} messages, ${cutter.levels.length} connections, within ${heap} slots and ${chunk} bytes of chunks`,
+	);
+	context.diagnostic(`seen in use at most: ${slots} slots, ${chunks} bytes of chunks, ${stack} slots of stack`);
+	assert.ok(!/abort|failed in fixed size heap|exception/i.test(program.output), program.output.slice(-500));
+	// Garbage of connections is collected now and then; nothing stays.
+	const last = memory.slice(-20).map(([one]) => one);
+	assert.ok(Math.min(...last) <= Math.min(...memory.slice(10, 30).map(([one]) => one)), String(last));
+});
+
+test("Moddable's mcpack: a package that imports this one, from the tarball's files", { skip }, async (context) => {
+	const broker = await Mosquitto.start(context);
+	const project = folder(context);
+	const name = basename(project).toLowerCase();
+	mkdirSync(join(project, "node_modules"));
+	mkdirSync(join(project, "out"));
+	renameSync(await packaged(context), join(project, "node_modules/mqtt-mote"));
+	writeFileSync(
+		join(project, "package.json"),
+		JSON.stringify({ name, version: "1.0.0", type: "module", main: "main.js" }),
+	);
+	writeFileSync(
+		join(project, "main.js"),
+		`import { Client } from "mqtt-mote";
+import { TcpLink } from "mqtt-mote/moddable";
+const link = new TcpLink({ host: "127.0.0.1", port: ${broker.port} });
+const client = new Client({ link, clientId: "packed", onConnect: () => trace("it is connected\\n") });
+client.start();
+`,
+	);
+	// mcpack leaves its manifest in the SDK's own folder.
+	context.after(() => rmSync(join(MODDABLE, "build/tmp", name), { recursive: true, force: true }));
+	const out = join(project, "out");
+	const output = await tool(context, project, "mcpack", "mcconfig", "-d", "-m", "-p", "lin", "-t", "build", "-o", out);
+	const makefile = readFileSync(join(out, "tmp/lin/mc/debug", name, "makefile"), "utf8");
+	assert.match(makefile, /-p mqtt-mote\.xsb/, output.slice(-1000));
+	assert.match(makefile, /-p mqtt-mote\/moddable\.xsb/);
+	const board = simulator(context, join(out, "bin/lin/mc/debug", name, "mc.so"));
+	await until("it is connected", () => board.output.includes("it is connected"));
 });

@@ -1,33 +1,33 @@
 /** Promise 1, in the real XS engine: what runs allocates nothing; and what it costs does not grow unseen. */
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { type Figures, figures, OPERATIONS, type Operation } from "../../benchmarks/figures.js";
+import { type Figures, figures, OPERATIONS, type Operation, retained } from "../../benchmarks/figures.js";
 import { Engine } from "./measure.js";
 
 const skip = Engine.available() ? false : "the XS engine of @agoric/xsnap was not compiled on this machine";
 
 /** Steps of the client over a counting link. They are exact: a change that lowers one lowers it here too. */
 const MOST_STEPS: Record<Operation, number> = {
-	publishQos0: 373,
-	publishQos1: 1126,
-	publishNumber: 810,
-	receiveQos0: 662,
-	receiveQos1: 941,
-	ping: 726,
-	reconnect: 2235,
-	publishQos2: 2172,
-	receiveQos2: 2712,
-	holdQos1: 1395,
-	streamQos0: 6789,
-	dispatch: 9631,
-	reconnectTen: 11222,
-	dropOldest: 6557,
-	latest: 12384,
-	expiry: 10067,
-	agedQos1: 4257,
-	flush: 5250,
-	journalQos1: 8630,
-	journalQos2: 10721,
+	publishQos0: 377,
+	publishQos1: 1133,
+	publishNumber: 814,
+	receiveQos0: 742,
+	receiveQos1: 1025,
+	ping: 774,
+	reconnect: 1908,
+	publishQos2: 2205,
+	receiveQos2: 2818,
+	holdQos1: 1506,
+	streamQos0: 6067,
+	dispatch: 9026,
+	reconnectTen: 14701,
+	dropOldest: 6566,
+	latest: 12393,
+	expiry: 10076,
+	agedQos1: 3579,
+	flush: 5308,
+	journalQos1: 9061,
+	journalQos2: 11178,
 };
 
 let measured: Promise<Figures> | undefined;
@@ -54,4 +54,11 @@ test("XS: through Moddable's TcpLink only what opens a link allocates: the socke
 		assert.equal(chunkBytes, 0, operation);
 		assert.equal(slots, OPENING.includes(operation) ? 3 : 0, operation);
 	}
+});
+
+test("XS: a connected client with a topic keeps at most 136 slots and 464 chunk bytes besides its buffers", {
+	skip,
+}, async () => {
+	const { slots, chunkBytes } = await retained();
+	assert.ok(slots <= 136 && chunkBytes <= 464, `${slots} slots, ${chunkBytes} bytes`);
 });

@@ -662,7 +662,7 @@ export class Board implements LinkUser {
 		if (this.flushing) return "it flushes";
 		if (!this.isConnected) return `it is not connected: ${describe(client.status.reason)}`;
 		if (client.status.outbox.used > 0) return `its outbox holds ${client.status.outbox.used} bytes`;
-		if (this.insides.subscriptions.unanswered > 0) return "a SUBSCRIBE or UNSUBSCRIBE is not answered";
+		if (this.insides.unanswered > 0) return "a SUBSCRIBE or UNSUBSCRIBE is not answered";
 		return undefined;
 	}
 }

@@ -3,6 +3,7 @@ import { readFile } from "node:fs/promises";
 import { build } from "esbuild";
 import type * as source from "../../src/client.js";
 import { Offset, RECORD_HEADER, RecordState, readWord } from "../../src/memory/outbox.js";
+import { Flag } from "../../src/session/session.js";
 import { text } from "./packets.js";
 import { numberOf } from "./payload.js";
 
@@ -36,10 +37,10 @@ export async function built(entry: string, patch?: (path: string, text: string) 
 
 interface Session {
 	identifier: number;
-	isSending: boolean;
+	flags: number;
 	outbox: { bytes: Uint8Array; head: number; tail: number; cursor: number };
 	topics: { qos: number; name: Uint8Array; trail: number }[];
-	subscriptions: { unanswered: number };
+	unanswered: number;
 	hasRecordInHand(): boolean;
 	isIdle(): boolean;
 }
@@ -69,8 +70,9 @@ export function insides(client: source.Client) {
 		}
 	};
 	return {
-		get subscriptions() {
-			return session.subscriptions;
+		/** SUBSCRIBEs and UNSUBSCRIBEs that are not answered. */
+		get unanswered(): number {
+			return session.unanswered;
 		},
 		/** The packet identifier that was used last. */
 		set identifier(last: number) {
@@ -78,7 +80,7 @@ export function insides(client: source.Client) {
 		},
 		/** What waits may be sent: the client is connected, or sends before CONNACK. */
 		get isSending(): boolean {
-			return session.isSending;
+			return (session.flags & Flag.SENDING) !== 0;
 		},
 		get isIdle(): boolean {
 			return session.isIdle();

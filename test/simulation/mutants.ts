@@ -65,20 +65,20 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "acknowledges before the handler",
 		file: "session/session.ts",
-		from: "let handled = false;",
-		to: "let handled = false; if (qos === 2 && message.remaining === 0) this.reply(Packet.PUBACK, message.identifier);",
+		from: "let handled = 0;",
+		to: "let handled = 0; if (qos === 2 && message.remaining === 0) this.reply(Packet.PUBACK, message.identifier);",
 	},
 	{
 		name: "acknowledges although a handler threw",
-		file: "session/session.ts",
-		from: "this.threw = true;",
+		file: "session/subscription.ts",
+		from: "session.flags |= Flag.THREW;",
 		to: "",
 	},
 	{
 		name: "forgets what was sent when the session is gone",
 		file: "session/session.ts",
 		from: "this.outbox.rewind();",
-		to: "if (this.kept) this.outbox.rewind(); else this.outbox.inFlight = 0;",
+		to: "if (this.asked === 1) this.outbox.rewind(); else this.outbox.inFlight = 0;",
 	},
 	{
 		name: "forgets to subscribe again when the session is gone",
@@ -108,13 +108,13 @@ export const MUTANTS: readonly Mutant[] = [
 		name: "waits for PINGRESP without end",
 		file: "session/session.ts",
 		from: "this.disconnect(Reason.PINGRESP_TIMEOUT);\n\t\t\treturn;",
-		to: "this.pinged = false;",
+		to: "this.flags &= ~Flag.PINGED;",
 	},
 	{
 		name: "starts the jitter over with each CONNACK",
 		file: "session/session.ts",
 		from: "this.connections++;",
-		to: "this.connections++; this.wait = this.options.retryBase;",
+		to: "this.connections++; this.wait = this.retryBase;",
 	},
 	{
 		name: "sends the newest first after a reconnect",
@@ -161,7 +161,7 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "waits for room without end",
 		file: "session/session.ts",
-		from: "missing = this.quiet ? Reason.WRITE_TIMEOUT : Reason.NONE;",
+		from: "missing = (flags & Flag.QUIET) !== 0 ? Reason.WRITE_TIMEOUT : Reason.NONE;",
 		to: "missing = Reason.NONE;",
 	},
 	{
@@ -327,13 +327,13 @@ export const MUTANTS: readonly Mutant[] = [
 	{
 		name: "heeds every hint at once",
 		file: "session/session.ts",
-		from: "if (!this.hinted) this.pause = 0;",
-		to: "if (this.hinted || !this.hinted) this.pause = 0;",
+		from: "if ((flags & Flag.HINTED) === 0) this.pause = 0;",
+		to: "if (flags >= 0) this.pause = 0;",
 	},
 	{
 		name: "heeds a hint after a refusal",
 		file: "session/session.ts",
-		from: "this.hurried || this.reason <= Reason.NOT_AUTHORIZED",
-		to: "this.hurried",
+		from: "(flags & Flag.HURRIED) !== 0 || this.reason <= Reason.NOT_AUTHORIZED",
+		to: "(flags & Flag.HURRIED) !== 0",
 	},
 ];

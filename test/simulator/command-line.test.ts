@@ -19,6 +19,8 @@ test("--help shows every command and option", limits, async () => {
 		"--boards N",
 		"--broker URL",
 		"--port N",
+		"--host ADDRESS",
+		"--serial DEVICE",
 		"--companion NAME",
 		"--engine NAME",
 		"--firmware FILE",
@@ -64,6 +66,18 @@ test("the companion's engine is chosen for the broker alone, and for boards", ()
 	assert.equal(request.options.engine, "node");
 });
 
+test("several serial lines, each with its speed and mode", () => {
+	const lines = ["/dev/ttyUSB0", "COM3@9600", "/dev/ttyACM0@57600,raw", "/dev/ttyACM1,raw"];
+	const serial = [
+		{ path: "/dev/ttyUSB0", baudRate: 115_200, raw: false },
+		{ path: "COM3", baudRate: 9600, raw: false },
+		{ path: "/dev/ttyACM0", baudRate: 57_600, raw: true },
+		{ path: "/dev/ttyACM1", baudRate: 115_200, raw: true },
+	];
+	const request = readArguments(["broker", ...lines.flatMap((line) => ["--serial", line])]);
+	assert.deepEqual(request, { command: "broker", options: { serial } });
+});
+
 const wrong: [string[], RegExp][] = [
 	[["strat"], /there is no command "strat"; the commands are start and broker/],
 	[["constructor"], /there is no command "constructor"/],
@@ -91,6 +105,11 @@ const wrong: [string[], RegExp][] = [
 	[["broker", "--engine", "xs"], /--engine must be strict or aedes, not "xs"/],
 	[["--companion", "mosquitto"], /--companion must be strict or aedes, not "mosquitto"/],
 	[["--broker", "mqtt://host", "--companion", "aedes"], /--companion is for the companion broker/],
+	[["--broker", "mqtt://host", "--serial", "/dev/ttyUSB0"], /--host and --serial are for the companion broker/],
+	[["broker", "--host", "desk.local"], /--host must be an IPv4 address of this machine/],
+	[["broker", "--serial", "/dev/ttyUSB0@fast"], /--serial must be PATH@BAUD or PATH@BAUD,raw/],
+	[["broker", "--serial", "/dev/ttyUSB0@0"], /--serial must be/],
+	[["broker", "--serial", "/dev/ttyUSB0,framed"], /--serial must be/],
 	[["--engine", "v8"], /--engine must be xs or node, not "v8"/],
 	[["--firmware", "no/such/file.js"], /--firmware must be a file that exists, not "no\/such\/file.js"/],
 	[["--name", "a/b"], /--name must be 1 to 20 letters/],

@@ -6,4 +6,15 @@ declare module "mqtt-mote/host" {
 
 	/** On Espruino. */
 	export const StorageStore: new (options: { name?: string; pages?: number; pageSize?: number }) => Store;
+
+	/** On Moddable. */
+	export { FileStore } from "mqtt-mote/moddable";
+}
+
+/** Of Moddable's SDK. */
+declare module "embedded:storage/files" {
+	import type { StoreFolder } from "mqtt-mote/moddable";
+
+	const files: StoreFolder;
+	export default files;
 }
