@@ -11,6 +11,10 @@ const OPTIONAL: Record<string, string> = {
 	"src/session/stream.ts": `${having("Stream", "")}
 		new Stream(client, name + "/s").publish(1, { read: function () { return 1; } });`,
 	"src/session/journal.ts": having("Journal", "journal: new Journal({ pages: 4, pageSize: 4096 })"),
+	"src/serial/framed-link.ts": LEAN.replace("TcpLink }", "FramedLink, TcpLink }").replace(
+		"new TcpLink({ host, port })",
+		"new FramedLink(new TcpLink({ host, port }))",
+	),
 	"src/session/diagnostics.ts": `${having("Diagnostics", "")}
 		new Diagnostics(client.topic(name + "/d")).publish();`,
 };
