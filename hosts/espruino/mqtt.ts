@@ -298,13 +298,6 @@ function onDrain(this: Pipe): void {
 	if (this._mqt) pump(this._mqt);
 }
 
-function onEnd(this: Pipe): void {
-	const mqtt = this._mqt;
-	if (!mqtt) return;
-	release(mqtt);
-	tell(mqtt, "");
-}
-
 function onError(this: Pipe, error: { message: string }): void {
 	if (this._mqt) this._mqt.emit("error", error.message);
 }
@@ -419,6 +412,20 @@ function onData(this: Pipe, data: string): void {
 		pump(mqtt);
 		if (mqtt.part) this.emit("data", "");
 	}
+}
+
+function onEnd(this: Pipe): void {
+	const mqtt = this._mqt;
+	if (!mqtt) return;
+	// What came before it counts.
+	let left: number;
+	do {
+		left = mqtt.part.length;
+		onData.call(this, "");
+	} while (this._mqt && mqtt.part.length < left);
+	if (!this._mqt) return;
+	release(mqtt);
+	tell(mqtt, "");
 }
 
 class Mqtt {

@@ -81,8 +81,8 @@ export interface MQTTClientOptions {
 	port?: number;
 	/** The dictionary of a resolver class, and the class as `io`. */
 	dns: { io: new (options: never) => Resolver };
-	/** The dictionary of a socket class, and the class as `io`. */
-	socket: { io: new (options: never) => Socket };
+	/** The dictionary of a socket class, and the class as `io`; that of a TLS socket has its `TCP` too. */
+	socket: { io: new (options: never) => Socket; TCP?: unknown };
 	/** Client identifier, default "". */
 	id?: string;
 	user?: string;
@@ -122,6 +122,24 @@ export interface WriteOptions {
 	items?: { topic: string | ByteBuffer; QoS?: number }[];
 }
 
+/** The packet types, as ECMA-419 numbers them. */
+const enum Operation {
+	CONNECT = 1,
+	CONNACK,
+	PUBLISH,
+	PUBACK,
+	PUBREC,
+	PUBREL,
+	PUBCOMP,
+	SUBSCRIBE,
+	SUBACK,
+	UNSUBSCRIBE,
+	UNSUBACK,
+	PINGREQ,
+	PINGRESP,
+	DISCONNECT,
+}
+
 const enum State {
 	RESOLVING,
 	/** The socket opens, or takes the CONNECT. */
@@ -144,6 +162,12 @@ const NEVER = 0x7fffffff;
 
 /** Bytes of the output that an application is not told of: for acknowledgements and pings. */
 const RESERVE = 8;
+
+/**
+ * What the SDK's TLS socket says that can be written is 32 bytes less than TCP takes; but a record has up to 69 of its own, and
+ * one that does not fit throws.
+ */
+const TLS_RECORD = 40;
 
 /** Acknowledgements that can wait for room; while all do, nothing more is read. A power of two. */
 const REPLIES = 32;
@@ -171,6 +195,8 @@ class Connection {
 	private readonly onWritable: MQTTClientOptions["onWritable"];
 	private readonly onControl: MQTTClientOptions["onControl"];
 	private readonly onError: MQTTClientOptions["onError"];
+	/** Bytes that the socket takes less than it says. */
+	private readonly spare: number;
 	private resolver: Resolver | undefined;
 	private socket: Socket | undefined;
 	/** What is left to send of the CONNECT. */
@@ -259,6 +285,7 @@ class Connection {
 			userName: user || password ? fieldBytes(user ?? "", "user") : undefined,
 			password: password ? fieldBytes(password, "password") : undefined,
 		});
+		this.spare = options.socket.TCP ? TLS_RECORD : 0;
 		const resolver = new options.dns.io(options.dns as never);
 		this.resolver = resolver;
 		this.timer = Timer.repeat(() => this.wake(), NEVER);
@@ -453,7 +480,8 @@ class Connection {
 	}
 
 	private put(bytes: ByteBuffer, options?: { more: boolean; byteLength: number }): void {
-		this.room = this.socket!.write(bytes, options) ?? 0; // undefined: it failed, and onError follows
+		const room = this.socket!.write(bytes, options) ?? 0; // undefined: it failed, and onError follows
+		this.room = room > this.spare ? room - this.spare : 0;
 	}
 
 	private takes(size: number): void {
@@ -468,30 +496,30 @@ class Connection {
 			fail("not connected: write after the CONNACK, and not after DISCONNECT or close");
 		} else if (!options) fail("options are missing; only further parts of a PUBLISH go without");
 		else {
-			const operation = options.operation ?? MQTTClient.PUBLISH;
+			const operation = options.operation ?? Operation.PUBLISH;
 			switch (operation) {
-				case MQTTClient.PUBLISH:
+				case Operation.PUBLISH:
 					this.publish(data, options);
 					break;
-				case MQTTClient.SUBSCRIBE:
-				case MQTTClient.UNSUBSCRIBE:
-					this.writeFilters(operation === MQTTClient.SUBSCRIBE, options);
+				case Operation.SUBSCRIBE:
+				case Operation.UNSUBSCRIBE:
+					this.writeFilters(operation === Operation.SUBSCRIBE, options);
 					break;
-				case MQTTClient.PUBACK:
-				case MQTTClient.PUBREC:
-				case MQTTClient.PUBREL:
-				case MQTTClient.PUBCOMP: {
+				case Operation.PUBACK:
+				case Operation.PUBREC:
+				case Operation.PUBREL:
+				case Operation.PUBCOMP: {
 					if (options.id === undefined) fail("id required: of the message that this is about");
-					const header = operation === MQTTClient.PUBREL ? Packet.PUBREL : operation << 4;
+					const header = operation === Operation.PUBREL ? Packet.PUBREL : operation << 4;
 					this.takes(4);
 					this.send(writeReply(this.output(4), 0, header, this.identify(options)));
 					break;
 				}
-				case MQTTClient.PINGREQ:
-				case MQTTClient.DISCONNECT:
+				case Operation.PINGREQ:
+				case Operation.DISCONNECT:
 					this.takes(2);
 					this.sendEmpty(operation << 4);
-					if (operation === MQTTClient.DISCONNECT) {
+					if (operation === Operation.DISCONNECT) {
 						this.state = State.DISCONNECTED;
 						this.allow(0);
 					}
@@ -504,10 +532,11 @@ class Connection {
 	}
 
 	private publish(data: ByteBuffer | null | undefined, options: WriteOptions): void {
+		const { byteLength, topic: name } = options;
 		const size = sizeOf(data);
-		const total = whole(options.byteLength, size, size, Limit.REMAINING_LENGTH, "byteLength");
+		const total = byteLength === undefined ? size : whole(byteLength, 0, size, Limit.REMAINING_LENGTH, "byteLength");
 		const qos = qualityOf(options.QoS);
-		const topic = this.encoded(options.topic);
+		const topic = name === this.topic && this.topicField ? this.topicField : this.encode(name);
 		const remaining = topic.length + total + (qos > 0 ? 2 : 0);
 		if (remaining > Limit.REMAINING_LENGTH) fail(`a PUBLISH of ${remaining} bytes is larger than MQTT allows`);
 		const head = 1 + lengthSize(remaining) + remaining - total;
@@ -521,8 +550,10 @@ class Connection {
 		if (size > 0) {
 			this.announcement.byteLength = head + size;
 			this.send(head, this.announcement);
+			this.put(data!);
+			this.remaining -= size;
 		} else this.send(head);
-		this.writePart(data);
+		if (this.remaining === 0) this.complete();
 	}
 
 	private writePart(data: ByteBuffer | null | undefined): void {
@@ -531,7 +562,11 @@ class Connection {
 		this.takes(size);
 		if (size > 0) this.put(data!);
 		this.remaining -= size;
-		if (this.remaining > 0) return;
+		if (this.remaining === 0) this.complete();
+	}
+
+	/** A PUBLISH has been written: what had to wait may follow. */
+	private complete(): void {
 		this.state = State.CONNECTED;
 		if (this.waiting > 0 || this.ping) this.later();
 	}
@@ -565,9 +600,8 @@ class Connection {
 		this.put(packet);
 	}
 
-	/** The topic as a field: of one string, time and again, without allocating. */
-	private encoded(topic: string | ByteBuffer | undefined): Uint8Array {
-		if (topic === this.topic && this.topicField) return this.topicField;
+	/** The topic as a field, which is kept for the next PUBLISH if it is of a string. */
+	private encode(topic: string | ByteBuffer | undefined): Uint8Array {
 		const made = field(topicBytes(topic, nameError));
 		if (typeof topic === "string") {
 			this.topic = topic;
@@ -611,20 +645,20 @@ class Connection {
 		const header = this.bytes[0];
 		const type = header >> 4;
 		if (((RECEIVABLE >> type) & 1) === 0) return this.end(Reason.MALFORMED_TYPE);
-		let at = 1;
-		let length = 0;
-		let byte: number;
-		do {
+		let byte = this.bytes[1];
+		let at = 2;
+		let length = byte & 127;
+		for (let weight = 128; byte > 127; weight *= 128) {
 			if (at === 5) return this.end(Reason.MALFORMED_LENGTH);
 			if (!this.take(at + 1)) return false;
 			byte = this.bytes[at++];
-			length += (byte & 127) * 128 ** (at - 2);
-		} while (byte > 127);
-		if ((type === MQTTClient.CONNACK) !== (this.state === State.LOGIN)) return this.end(Reason.UNEXPECTED_PACKET);
-		if (type === MQTTClient.PUBLISH) return this.takeMessage(header, at, length);
-		if ((header & 15) !== (type === MQTTClient.PUBREL ? 2 : 0)) return this.end(Reason.MALFORMED_FLAGS);
-		const least = type === MQTTClient.PINGRESP ? 0 : type === MQTTClient.SUBACK ? 3 : 2;
-		const most = type === MQTTClient.SUBACK ? 2 + this.filters : least;
+			length += (byte & 127) * weight;
+		}
+		if ((type === Operation.CONNACK) !== (this.state === State.LOGIN)) return this.end(Reason.UNEXPECTED_PACKET);
+		if (type === Operation.PUBLISH) return this.takeMessage(header, at, length);
+		if ((header & 15) !== (type === Operation.PUBREL ? 2 : 0)) return this.end(Reason.MALFORMED_FLAGS);
+		const least = type === Operation.PINGRESP ? 0 : type === Operation.SUBACK ? 3 : 2;
+		const most = type === Operation.SUBACK ? 2 + this.filters : least;
 		if (length < least || length > most) return this.end(Reason.MALFORMED_LENGTH);
 		if (!this.take(at + length)) return false;
 		this.filled = 0;
@@ -635,7 +669,7 @@ class Connection {
 	private control(operation: number, at: number, end: number): boolean {
 		const { bytes, onControl } = this;
 		const message: ControlMessage | undefined = onControl && { operation };
-		if (operation === MQTTClient.CONNACK) {
+		if (operation === Operation.CONNACK) {
 			const code = bytes[at + 1];
 			if (bytes[at] > 1) return this.end(Reason.MALFORMED_FLAGS);
 			if (code !== 0) return this.end(code > Reason.NOT_AUTHORIZED ? Reason.MALFORMED_CODE : (code as Reason));
@@ -645,25 +679,25 @@ class Connection {
 				message.sessionPresent = sessionPresent;
 			}
 			this.connected(sessionPresent);
-		} else if (operation !== MQTTClient.PINGRESP) {
+		} else if (operation !== Operation.PINGRESP) {
 			const id = (bytes[at] << 8) | bytes[at + 1];
 			if (id === 0) return this.end(Reason.MALFORMED_IDENTIFIER);
 			if (message) message.id = id;
-			if (operation === MQTTClient.SUBACK) {
+			if (operation === Operation.SUBACK) {
 				const payload: number[] = [];
 				for (at += 2; at < end; at++) {
 					if (bytes[at] > 2 && bytes[at] !== SUBSCRIPTION_FAILED) return this.end(Reason.MALFORMED_CODE);
 					payload.push(bytes[at]);
 				}
 				if (message) message.payload = payload;
-			} else if (operation === MQTTClient.PUBREC) this.answer(Packet.PUBREL, id);
-			else if (operation === MQTTClient.PUBREL) {
+			} else if (operation === Operation.PUBREC) this.answer(Packet.PUBREL, id);
+			else if (operation === Operation.PUBREL) {
 				this.release(id);
 				this.answer(Packet.PUBCOMP, id);
 			}
 		}
 		if (message) onControl!.call(this.client, message);
-		if (operation === MQTTClient.CONNACK) this.tell();
+		if (operation === Operation.CONNACK) this.tell();
 		return true;
 	}
 
@@ -792,10 +826,11 @@ class Connection {
 		const { payload } = this;
 		let buffer: ByteBuffer | undefined;
 		let count = payload;
-		if (typeof into === "object") {
-			if ("BYTES_PER_ELEMENT" in into && (into.BYTES_PER_ELEMENT as number) > 1) {
-				fail("a buffer to read into has elements of one byte");
-			}
+		if (ArrayBuffer.isView(into)) {
+			if ((into as Uint8Array).BYTES_PER_ELEMENT > 1) fail("a buffer to read into has elements of one byte");
+			buffer = into;
+			count = into.byteLength;
+		} else if (typeof into === "object") {
 			buffer = into;
 			count = into.byteLength;
 		} else if (into !== undefined) count = whole(into, 0, 0, Number.MAX_SAFE_INTEGER, "count");
@@ -818,20 +853,20 @@ class Connection {
 const RECEIVABLE = 0b10_1010_1111_1100;
 
 export default class MQTTClient {
-	static readonly CONNECT = 1;
-	static readonly CONNACK = 2;
-	static readonly PUBLISH = 3;
-	static readonly PUBACK = 4;
-	static readonly PUBREC = 5;
-	static readonly PUBREL = 6;
-	static readonly PUBCOMP = 7;
-	static readonly SUBSCRIBE = 8;
-	static readonly SUBACK = 9;
-	static readonly UNSUBSCRIBE = 10;
-	static readonly UNSUBACK = 11;
-	static readonly PINGREQ = 12;
-	static readonly PINGRESP = 13;
-	static readonly DISCONNECT = 14;
+	static readonly CONNECT: number = Operation.CONNECT;
+	static readonly CONNACK: number = Operation.CONNACK;
+	static readonly PUBLISH: number = Operation.PUBLISH;
+	static readonly PUBACK: number = Operation.PUBACK;
+	static readonly PUBREC: number = Operation.PUBREC;
+	static readonly PUBREL: number = Operation.PUBREL;
+	static readonly PUBCOMP: number = Operation.PUBCOMP;
+	static readonly SUBSCRIBE: number = Operation.SUBSCRIBE;
+	static readonly SUBACK: number = Operation.SUBACK;
+	static readonly UNSUBSCRIBE: number = Operation.UNSUBSCRIBE;
+	static readonly UNSUBACK: number = Operation.UNSUBACK;
+	static readonly PINGREQ: number = Operation.PINGREQ;
+	static readonly PINGRESP: number = Operation.PINGRESP;
+	static readonly DISCONNECT: number = Operation.DISCONNECT;
 
 	declare target?: unknown;
 	readonly #connection: Connection;
@@ -890,7 +925,7 @@ function resizable(bytes: number): Uint8Array {
 function sizeOf(data: ByteBuffer | null | undefined): number {
 	if (data === null || data === undefined) return 0;
 	const { byteLength } = data;
-	if (typeof byteLength !== "number") fail("data must be an ArrayBuffer or a view of one");
+	if (!(byteLength >= 0)) fail("data must be an ArrayBuffer or a view of one");
 	return byteLength;
 }
 
@@ -924,5 +959,6 @@ function topicBytes(
 
 /** A QoS; 0 if it is left out, or no number. */
 function qualityOf(quality: number | undefined): QoS {
-	return whole(Number(quality) || 0, 0, 0, 2, "QoS") as QoS;
+	if (!quality) return 0;
+	return quality === 1 || quality === 2 ? quality : (whole(Number(quality) || 0, 0, 0, 2, "QoS") as QoS);
 }

@@ -96,7 +96,7 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 			board.pass(90_000);
 			assert.match(board.told(), /disconnected close$/);
 			assert.equal(client.connected, false);
-			assert.ok(board.socket.ended);
+			assert.equal(board.socket.ended, true);
 		},
 	],
 	[
@@ -251,7 +251,7 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 			board.watch(board.module.connect({ host: "broker" }));
 			board.pass(11_000);
 			assert.match(board.told(), /disconnected close$/);
-			assert.ok(board.socket.ended);
+			assert.equal(board.socket.ended, true);
 		},
 	],
 	[
@@ -300,7 +300,7 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 			accept(board);
 			old.stalled = false;
 			board.settle();
-			assert.ok(old.closed);
+			assert.equal(old.closed, true);
 			assert.match(board.told(), /connected connect$/);
 			assert.equal(client.connected, true);
 		},
@@ -321,10 +321,23 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 				board.settle();
 				assert.equal(board.told(), "publish message");
 				assert.equal(names(packets(written.splice(0).join(""))), "CONNECT PUBACK");
-				pipe.emit("end", "");
+				pipe.emit("end");
 				board.settle();
 				assert.equal(board.told(), "disconnected close");
 			}
+		},
+	],
+	[
+		"messages that came in front of the end of such an object's data count",
+		(board) => {
+			const pipe = board.make({ write: () => {}, end: () => {} });
+			const client = board.module.create();
+			board.watch(client);
+			client.connect(pipe);
+			pipe.emit("data", broker.connack() + broker.publish("a", "b") + broker.publish("c", "d"));
+			pipe.emit("end");
+			board.settle();
+			assert.equal(board.told(), "connected connect publish message publish message disconnected close");
 		},
 	],
 	[
@@ -388,7 +401,7 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 				client.publish("a", "b", QOS1);
 				board.settle();
 				const [{ identifier }] = packets(board.socket.sent);
-				assert.ok(identifier > 0 && identifier !== first);
+				assert.ok(identifier > 0 && identifier !== first, `${identifier} is given`);
 				board.receive(broker.puback(identifier));
 			}
 		},
@@ -451,7 +464,7 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 			client.publish("a", "b");
 			board.pass(15_000);
 			assert.equal(board.socket.dSnd, "");
-			assert.ok(board.socket.ended);
+			assert.equal(board.socket.ended, true);
 		},
 	],
 ];

@@ -248,6 +248,15 @@ test("write returns what can be written after it, less eight bytes that are kept
 	assert.throws(() => client.write(null, { operation: MQTTClient.PINGREQ }), /overflow/);
 });
 
+test("of a TLS socket's room 40 bytes are left for its records, which have more of their own than it counts on", () => {
+	const client = world.connected({ socket: { io: world.socketClass, TCP: { io: world.socketClass } } });
+	world.socket.writable(200);
+	assert.deepEqual(world.told(), ["writable 192"]);
+	assert.equal(client.write(new ArrayBuffer(95), { topic: "t" }), 200 - 100 - 40 - 8);
+	assert.throws(() => client.write(new ArrayBuffer(56), { topic: "t" }), /61 bytes, where 60 can be written/);
+	assert.equal(client.write(new ArrayBuffer(55), { topic: "t" }), 0);
+});
+
 test("a socket that failed to write has no room, and its error follows", () => {
 	const client = world.connected();
 	world.socket.write = () => undefined;

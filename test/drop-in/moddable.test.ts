@@ -3,6 +3,7 @@
  * unchanged. NODEREDMCU is the folder of a checkout of phoddie/node-red-mcu.
  */
 import assert from "node:assert/strict";
+import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
@@ -44,9 +45,14 @@ class Resolver {
 	}
 }
 
-const mqtt = { io: MQTTClient, dns: { io: Resolver }, socket: { io: Here } };
-globalThis.device = Object.freeze({ ...globalThis.device, network: { ...globalThis.device?.network, mqtt } }, true);
+const common = { io: MQTTClient, dns: { io: Resolver } };
+const mqtt = { ...common, socket: { io: Here } };
+const mqtts = { ...common, socket: { io: TLSSocket, TCP: { io: Here }, secure: { verify: false } } };
+globalThis.device = Object.freeze({ ...globalThis.device, network: { ...globalThis.device?.network, mqtt, mqtts } }, true);
 `;
+
+const WITHOUT_TLS = `const TLSSocket = undefined;\n${CONFIG}`;
+const WITH_TLS = `import TLSSocket from "embedded:io/socket/tcp/tls";\n${CONFIG}`;
 
 /** The built client, as `npm run build` makes it. */
 async function buildClient(): Promise<void> {
@@ -97,20 +103,8 @@ function traced({ output }: Program): string[] {
 	return output.split("\n").filter((line) => !line.startsWith("instruments"));
 }
 
-/** What a user's manifest includes to have this client. */
-const include = [join(root, "hosts/moddable/mqttclient.json")];
-
-test("the SDK's example of its MQTT client, every step of it", { skip }, async (context) => {
-	const broker = await Mosquitto.start(context);
-	const example = "$(MODDABLE)/examples/io/tcp/mqttclient";
-	const program = await run(context, {
-		"config.js": CONFIG,
-		"manifest.json": JSON.stringify({
-			include: [`${example}/manifest.json`, ...include],
-			config: { port: broker.port },
-			modules: { "~": `${example}/config`, "mqttclient/config": "./config" },
-		}),
-	});
+/** What `examples/io/tcp/mqttclient/main.js` does, in its traces. */
+async function tracesEachStep(program: Program): Promise<void> {
 	await until("the last step was traced", () => /PUBREL - \d+\n/.test(program.output), 60_000);
 	const lines = traced(program);
 	for (const step of [
@@ -131,13 +125,59 @@ test("the SDK's example of its MQTT client, every step of it", { skip }, async (
 	assert.match(parts.join(""), /^XXLA+B+C+[D-Z]+$/);
 	assert.equal(parts.join("").length, 3 + 16 * 1024);
 	assert.ok(!lines.includes("ERROR"));
+}
+
+/** What a user's manifest includes to have this client. */
+const include = [join(root, "hosts/moddable/mqttclient.json")];
+
+test("the SDK's example of its MQTT client, every step of it", { skip }, async (context) => {
+	const broker = await Mosquitto.start(context);
+	const example = "$(MODDABLE)/examples/io/tcp/mqttclient";
+	const program = await run(context, {
+		"config.js": WITHOUT_TLS,
+		"manifest.json": JSON.stringify({
+			include: [`${example}/manifest.json`, ...include],
+			config: { port: broker.port },
+			modules: { "~": `${example}/config`, "mqttclient/config": "./config" },
+		}),
+	});
+	await tracesEachStep(program);
+});
+
+test("the SDK's example of its MQTT client over TLS", { skip: skip || missing("openssl") }, async (context) => {
+	const keys = folder(context);
+	const [key, certificate] = [join(keys, "key.pem"), join(keys, "certificate.pem")];
+	const subject = ["-subj", "/CN=broker.hivemq.com", "-days", "2"];
+	execFileSync(
+		"openssl",
+		["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, ...subject],
+		{
+			stdio: "ignore",
+		},
+	);
+	// Started by root, it would become a user who may not read the key.
+	const settings = `certfile ${certificate}\nkeyfile ${key}\nuser root\nallow_anonymous true`;
+	const broker = await Mosquitto.start(context, settings);
+	const example = "$(MODDABLE)/examples/io/tcp";
+	const program = await run(context, {
+		"config.js": WITH_TLS,
+		"manifest.json": JSON.stringify({
+			include: [`${example}/mqttsclient/manifest.json`, ...include],
+			config: { port: broker.port },
+			modules: {
+				"~": [`${example}/mqttsclient/config`, `${example}/mqttclient/config`],
+				"mqttsclient/config": "./config",
+			},
+		}),
+	});
+	await tracesEachStep(program);
 });
 
 test("MQTT.js of the SDK, and its example", { skip }, async (context) => {
 	const broker = await Mosquitto.start(context);
 	const example = "$(MODDABLE)/examples/io/tcp/mqtt";
 	const program = await run(context, {
-		"config.js": CONFIG,
+		"config.js": WITHOUT_TLS,
 		"manifest.json": JSON.stringify({
 			include: [`${example}/manifest.json`, ...include],
 			config: { port: broker.port },
