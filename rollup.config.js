@@ -3,10 +3,10 @@
  * library of two modules, which manifest.json preloads, with the example on top of it.
  */
 import typescript from "@rollup/plugin-typescript";
-import { fullNames, merge, shorten, small } from "./rollup.espruino.js";
+import { fullNames, MODULE, merge, PARTS, publicNames, shorten, small } from "./rollup.espruino.js";
 import { declareFirst, freeSetUp, pureClasses, shakeMethods, unwrapClasses } from "./rollup.plugins.js";
 
-/** The example that is built: `npm run build -- --environment EXAMPLE:name` for another one. */
+/** The example that is built: `EXAMPLE=name npm run build` for another one. */
 const example = process.env.EXAMPLE ?? "telemetry";
 
 function bundle(host, { compilerOptions, transformers, external = () => false, plugins = [] }) {
@@ -31,9 +31,28 @@ function library(name, input, external) {
 		input,
 		output: { file: `dist/moddable/${name}.js`, format: "es", paths: { "mqtt-mote/host": "mqtt-mote/moddable" } },
 		external: (id) => external.test(id),
-		plugins: [typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json", compilerOptions: { outDir: "dist/moddable" } })],
+		plugins: [
+			typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json", compilerOptions: { outDir: "dist/moddable" } }),
+		],
 	};
 }
+
+/** The Espruino drop-in for `require("MQTT")`: what applications call, read and set, and what stands on the pipes that they give. */
+const dropIn = [
+	...["create", "publish", "subscribe", "unsubscribe", "disconnect", "ping", "emit", "_mqt"],
+	...["client", "connected", "refused", "server", "client_id", "keep_alive", "clean_session", "username", "password"],
+	...["protocol_name", "protocol_level", "outbox", "inbox", "qos", "retain", "dup", "topic", "message", "pid"],
+	...["isUTF8", "fromUTF8", "memory", "total"],
+];
+
+/**
+ * What `require("mqtt-mote")` gives on Espruino. For less of it, name what a program uses, and the methods and options that it
+ * does without: `PARTS=Client+TcpLink WITHOUT=flush+retry+whenFull+expiry+age npm run build`.
+ */
+const parts = process.env.PARTS?.split("+") ?? PARTS;
+const without = process.env.WITHOUT?.split("+") ?? [];
+let names;
+const outside = () => (names ??= publicNames(parts).filter((name) => !without.includes(name)));
 
 export default [
 	bundle("moddable", {
@@ -54,5 +73,47 @@ export default [
 		output: { file: "dist/firmware/moddable/mqtt-client.js", format: "es" },
 		external: ["time", "timer"],
 		plugins: [typescript({ tsconfig: "hosts/moddable/tsconfig.bundle.json" })],
+	},
+	{
+		input: "hosts/espruino/mqtt.ts",
+		output: { file: "dist/espruino/MQTT.js", format: "cjs", strict: false, esModule: false },
+		plugins: [
+			typescript({ tsconfig: "hosts/espruino/tsconfig.bundle.json", compilerOptions: { outDir: "dist/espruino" } }),
+			pureClasses,
+			unwrapClasses,
+			shorten(() => dropIn, false),
+			declareFirst,
+		],
+	},
+	{
+		input: "mqtt-mote",
+		output: {
+			...{ file: "dist/espruino/mqtt-mote.js", format: "cjs", exports: "named" },
+			...{
+				strict: false,
+				esModule: false,
+				freeze: false,
+				externalLiveBindings: false,
+				generatedCode: { symbols: false },
+			},
+		},
+		plugins: [
+			{
+				name: "parts",
+				resolveId: (id) => (id === "mqtt-mote" ? id : null),
+				load: (id) => (id === "mqtt-mote" ? `export { ${parts.join(", ")} } from ${JSON.stringify(MODULE)};` : null),
+			},
+			typescript({
+				tsconfig: "hosts/espruino/tsconfig.bundle.json",
+				compilerOptions: { outDir: "dist/espruino" },
+				transformers: { before: [fullNames] },
+			}),
+			pureClasses,
+			unwrapClasses,
+			small(outside),
+			merge,
+			shorten(outside),
+			declareFirst,
+		],
 	},
 ];

@@ -7,9 +7,12 @@
 import { fileURLToPath } from "node:url";
 import { minify } from "terser";
 import ts from "typescript";
-import { declared, shakeMethods } from "./rollup.plugins.js";
+import { declared, shake } from "./rollup.plugins.js";
 
 const root = fileURLToPath(new URL(".", import.meta.url));
+
+/** Whose names may change. */
+const OURS = ["src/", "hosts/espruino/"].map((folder) => root + folder);
 
 /** Nodes within a node, in the order of the text. */
 function children(node) {
@@ -485,6 +488,79 @@ export const fullNames = {
 	},
 };
 
+/** The module for `require`, as source. */
+export const MODULE = `${root}hosts/espruino/module.ts`;
+
+/**
+ * The names that a program says which uses some of what a module exports: options, methods, fields of status, those of what it is
+ * handed and of what it hands in. They are taken from the types; what is private or `@internal` is not among them.
+ */
+export function publicNames(parts, entry = MODULE) {
+	const { config } = ts.readConfigFile(`${root}hosts/espruino/tsconfig.bundle.json`, ts.sys.readFile);
+	const { options } = ts.parseJsonConfigFileContent(config, ts.sys, `${root}hosts/espruino`);
+	const program = ts.createProgram([entry, `${root}hosts/espruino/espruino.d.ts`], options);
+	const checker = program.getTypeChecker();
+	const file = program.getSourceFile(entry);
+	const exported = new Map(checker.getExportsOfModule(checker.getSymbolAtLocation(file)).map((one) => [one.name, one]));
+	const names = new Set(parts);
+	const seen = new Set();
+	const isOurs = (declaration) => {
+		const { fileName } = declaration.getSourceFile();
+		return OURS.some((folder) => fileName.startsWith(folder));
+	};
+	/** Is this a class that the program cannot have, as the parts that it has chosen lack it? */
+	const isLacking = (type) => {
+		const name = type.symbol?.name;
+		return (
+			(type.symbol?.flags ?? 0) & ts.SymbolFlags.Class &&
+			!parts.includes(name) &&
+			!HANDED.has(name) &&
+			isOurs(type.symbol.declarations[0])
+		);
+	};
+	const given = (type) => (type.isUnion() ? type.types : [type]).filter((one) => !(one.flags & ts.TypeFlags.Undefined));
+	const visit = (type) => {
+		if (seen.has(type)) return;
+		seen.add(type);
+		if (type.isUnionOrIntersection()) for (const one of type.types) visit(one);
+		if (isLacking(type)) return;
+		for (const property of checker.getPropertiesOfType(type)) {
+			const declaration = property.valueDeclaration ?? property.declarations?.[0];
+			if (!declaration || !isOurs(declaration)) continue;
+			if (ts.getCombinedModifierFlags(declaration) & (ts.ModifierFlags.Private | ts.ModifierFlags.Protected)) continue;
+			if (ts.getJSDocTags(declaration).some(({ tagName }) => tagName.text === "internal")) continue;
+			const value = checker.getTypeOfSymbolAtLocation(property, file);
+			if (given(value).every(isLacking)) continue;
+			names.add(property.name);
+			visit(value);
+		}
+		for (const signature of [...type.getCallSignatures(), ...type.getConstructSignatures()]) {
+			for (const one of signature.parameters) visit(checker.getTypeOfSymbolAtLocation(one, file));
+			visit(signature.getReturnType());
+		}
+	};
+	for (const part of parts) {
+		const symbol = exported.get(part);
+		if (!symbol)
+			throw new Error(
+				`there is no part "${part}"; hosts/espruino/module.ts exports ${[...exported.keys()].join(", ")}`,
+			);
+		const original = symbol.flags & ts.SymbolFlags.Alias ? checker.getAliasedSymbol(symbol) : symbol;
+		if (original.flags & ts.SymbolFlags.Value) visit(checker.getTypeOfSymbolAtLocation(original, file));
+	}
+	names.delete("prototype");
+	return [...names];
+}
+
+/** Classes that a program is handed without making any. */
+const HANDED = new Set(["Topic", "Subscription", "Message"]);
+
+/** What the module exports that is a value. */
+export const PARTS = [
+	...["Client", "TcpLink", "clock", "settings", "StorageStore", "SerialLink", "FramedLink"],
+	...["ExactlyOnce", "Deferral", "Fallback", "Journal", "Stream", "Age", "Diagnostics", "describe"],
+];
+
 /**
  * Which names the modules of a bundle say: the client's `own`, those that the firmware has `asked` for, and of these the ones
  * that `fullNames` has not seen, as they did not come through the compiler.
@@ -518,21 +594,21 @@ function plainNames(code, isSaid) {
 }
 
 /** All of it, for a bundle of which `outside` says the names that are used from outside. */
-export const small = (outside = []) => ({
+export const small = (outside = () => []) => ({
 	name: "small",
 	async renderChunk(code, chunk) {
 		const parse = (text) => this.parse(text);
 		const { own, asked, unseen } = namesIn(chunk, parse);
-		for (const name of outside) {
+		for (const name of outside()) {
 			asked.add(name);
 			unseen.add(name);
 		}
 		for (const name of [...own]) own.add(name.split("$")[0]);
 		const isOurs = (name) => own.has(name) && !FOREIGN.has(name);
-		const shake = (text) => shakeMethods.renderChunk.call(this, text, chunk);
+		const used = (text) => shake(this, text, chunk.modules, outside());
 		const plain = plainNames(code, (name) => unseen.has(name));
-		const least = await forgetUnused(plain, parse, isOurs, outside, asked, shake);
-		return dissolve(least, parse(least), isOurs, outside);
+		const least = await forgetUnused(plain, parse, isOurs, outside(), asked, used);
+		return dissolve(least, parse(least), isOurs, outside());
 	},
 });
 
@@ -623,12 +699,15 @@ const HOT = new Set([
 	...["pump", "fill", "look", "putRecord", "settled", "set", "fire", "assemble", "matches", "next", "wellFormed"],
 ]);
 
-/** Makes names short: the client's own, and none that only the firmware says, which may be Espruino's. */
-export const shorten = (outside = []) => ({
+/**
+ * Makes names short: the client's own, and none that only the firmware says, which may be Espruino's. Booleans become numbers where
+ * nothing asks for more than their truth.
+ */
+export const shorten = (outside = () => [], areBooleansNumbers = true) => ({
 	name: "terser",
 	async renderChunk(code, chunk) {
 		const { own, asked } = namesIn(chunk, (text) => this.parse(text));
-		const reserved = [...kept, ...outside, ...[...asked].filter((name) => !own.has(name) && !name.includes("$"))];
+		const reserved = [...kept, ...outside(), ...[...asked].filter((name) => !own.has(name) && !name.includes("$"))];
 		const { code: result } = await minify(code, {
 			ecma: 5,
 			toplevel: true,
@@ -636,7 +715,7 @@ export const shorten = (outside = []) => ({
 				ecma: 5,
 				passes: 3,
 				hoist_funs: false,
-				booleans_as_integers: true,
+				booleans_as_integers: areBooleansNumbers,
 				reduce_funcs: false,
 				pure_getters: true,
 			},
@@ -646,5 +725,3 @@ export const shorten = (outside = []) => ({
 		return result;
 	},
 });
-
-const OURS = ["src/", "hosts/espruino/"].map((folder) => root + folder);

@@ -51,80 +51,85 @@ export const unwrapClasses = {
 export const shakeMethods = {
 	name: "shake-methods",
 	renderChunk(code, { modules }) {
-		const ours = namesOfOurs(this, modules);
-		const isOurs = (node) => ours.has(assignedMethod(node)?.of ?? node.id?.name);
-		const nodes = this.parse(code).body;
-		const roots = new Set(SAID_OUTSIDE);
-		for (const node of nodes) {
-			if (!isOurs(node) || !/^(Function|Class|Expression)/.test(node.type))
-				for (const name of namesIn(node)) roots.add(name);
-		}
-		/** What is only for options that nobody gives. */
-		const unasked = nodes.filter(isOurs).flatMap((node) => [...unaskedIn(node, roots)]);
-		/** What can go, by the name that would call for it: where it stands, and the names that it says itself. */
-		const parts = new Map();
-		const said = new Set();
-		const waiting = [];
-		const say = (name) => {
-			if (said.has(name)) return;
-			said.add(name);
-			waiting.push(...(parts.get(name) ?? []));
-		};
-		const add = (name, node, inside = node) => {
-			const part = { start: node.start, end: node.end, names: new Set(namesIn(inside, unasked)) };
-			parts.set(name, [...(parts.get(name) ?? []), part]);
-			return part;
-		};
-		for (const node of nodes) {
-			const method = assignedMethod(node);
-			if (!isOurs(node)) continue;
-			if (method) add(`.${method.name}`, node, method.value).of = method.of;
-			else if (node.type === "FunctionDeclaration") add(node.id.name, node, { params: node.params, body: node.body });
-			else if (node.type === "ClassDeclaration") {
-				// The class goes as a whole or stays; of one that stays, methods go.
-				const rest = [];
-				for (const member of node.body.body) {
-					const { key, computed, kind, type } = member;
-					if (type === "MethodDefinition" && kind !== "constructor" && !computed && !member.static) {
-						add(`.${key.name}`, member, member.value).of = node.id.name;
-					} else rest.push(member);
-				}
-				const part = add(node.id.name, { start: node.end, end: node.end }, { superClass: node.superClass, rest });
-				part.whole = { start: node.start, end: node.end };
-			}
-		}
-		for (const name of roots) say(name);
-		const kept = new Set();
-		const early = new Map();
-		for (let part = waiting.pop(); part; part = waiting.pop()) {
-			// A method of a class that nobody makes is not called, whoever says its name.
-			if (part.of !== undefined && !said.has(part.of)) {
-				early.set(part.of, [...(early.get(part.of) ?? []), part]);
-				continue;
-			}
-			kept.add(part);
-			for (const name of part.names) {
-				say(name);
-				waiting.push(...(early.get(name) ?? []));
-				early.delete(name);
-			}
-		}
-		const gone = [...parts.values()]
-			.flat()
-			.filter((part) => !kept.has(part))
-			.map((part) => part.whole ?? part)
-			.concat(unasked)
-			.sort((a, b) => a.start - b.start);
-		let result = "";
-		let from = 0;
-		for (const { start, end } of gone) {
-			if (start < from) continue; // within what is gone
-			result += code.slice(from, start);
-			from = end;
-		}
-		return result + code.slice(from);
+		return shake(this, code, modules);
 	},
 };
+
+/** The same, where more names are said `outside` of the bundle. */
+export function shake(context, code, modules, outside = []) {
+	const ours = namesOfOurs(context, modules);
+	const isOurs = (node) => ours.has(assignedMethod(node)?.of ?? node.id?.name);
+	const nodes = context.parse(code).body;
+	const roots = new Set([...SAID_OUTSIDE, ...outside.map((name) => `.${name}`)]);
+	for (const node of nodes) {
+		if (!isOurs(node) || !/^(Function|Class|Expression)/.test(node.type))
+			for (const name of namesIn(node)) roots.add(name);
+	}
+	/** What is only for options that nobody gives. */
+	const unasked = nodes.filter(isOurs).flatMap((node) => [...unaskedIn(node, roots)]);
+	/** What can go, by the name that would call for it: where it stands, and the names that it says itself. */
+	const parts = new Map();
+	const said = new Set();
+	const waiting = [];
+	const say = (name) => {
+		if (said.has(name)) return;
+		said.add(name);
+		waiting.push(...(parts.get(name) ?? []));
+	};
+	const add = (name, node, inside = node) => {
+		const part = { start: node.start, end: node.end, names: new Set(namesIn(inside, unasked)) };
+		parts.set(name, [...(parts.get(name) ?? []), part]);
+		return part;
+	};
+	for (const node of nodes) {
+		const method = assignedMethod(node);
+		if (!isOurs(node)) continue;
+		if (method) add(`.${method.name}`, node, method.value).of = method.of;
+		else if (node.type === "FunctionDeclaration") add(node.id.name, node, { params: node.params, body: node.body });
+		else if (node.type === "ClassDeclaration") {
+			// The class goes as a whole or stays; of one that stays, methods go.
+			const rest = [];
+			for (const member of node.body.body) {
+				const { key, computed, kind, type } = member;
+				if (type === "MethodDefinition" && kind !== "constructor" && !computed && !member.static) {
+					add(`.${key.name}`, member, member.value).of = node.id.name;
+				} else rest.push(member);
+			}
+			const part = add(node.id.name, { start: node.end, end: node.end }, { superClass: node.superClass, rest });
+			part.whole = { start: node.start, end: node.end };
+		}
+	}
+	for (const name of roots) say(name);
+	const kept = new Set();
+	const early = new Map();
+	for (let part = waiting.pop(); part; part = waiting.pop()) {
+		// A method of a class that nobody makes is not called, whoever says its name.
+		if (part.of !== undefined && !said.has(part.of)) {
+			early.set(part.of, [...(early.get(part.of) ?? []), part]);
+			continue;
+		}
+		kept.add(part);
+		for (const name of part.names) {
+			say(name);
+			waiting.push(...(early.get(name) ?? []));
+			early.delete(name);
+		}
+	}
+	const gone = [...parts.values()]
+		.flat()
+		.filter((part) => !kept.has(part))
+		.map((part) => part.whole ?? part)
+		.concat(unasked)
+		.sort((a, b) => a.start - b.start);
+	let result = "";
+	let from = 0;
+	for (const { start, end } of gone) {
+		if (start < from) continue; // within what is gone
+		result += code.slice(from, start);
+		from = end;
+	}
+	return result + code.slice(from);
+}
 
 /** What the client's own modules declare. */
 function namesOfOurs(context, modules) {

@@ -13,7 +13,7 @@ export const client = new Client({
 	keepAlive: 30,
 	will: { topic: `${name}/status`, payload: "lost", qos: 1, retain: true },
 	onConnect: () => {
-		status.publish(ONLINE);
+		isTold = status.publish(ONLINE);
 	},
 });
 
@@ -23,6 +23,8 @@ const humidity = client.topic(`${name}/humidity`, { qos: 1 });
 const ONLINE = new Uint8Array([111, 110, 108, 105, 110, 101]); // "online"
 
 let interval = 1000;
+/** That it is online; not where an outage has filled the outbox. */
+let isTold = true;
 
 client.subscribe(`${name}/interval`, 1, (message) => {
 	let value = 0;
@@ -41,6 +43,7 @@ let warmth = 21;
 let damp = 45;
 
 const alarm = clock.alarm(() => {
+	if (!isTold) isTold = status.publish(ONLINE);
 	warmth += (21 - warmth) / 50 + clock.random() - 0.5;
 	damp += (45 - damp) / 50 + clock.random() - 0.5;
 	temperature.publishNumber(warmth, 2);

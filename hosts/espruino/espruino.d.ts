@@ -30,6 +30,15 @@ declare function require(name: "Storage"): {
 	erase(name: string): void;
 };
 
+/** A UART. */
+interface EspruinoSerial {
+	/** Set by this host: whose UART it is. */
+	link?: unknown;
+	setup(baudRate: number, options: object | undefined): void;
+	write(bytes: Uint8Array): void;
+	on(event: "data", handler: (this: EspruinoSerial, text: string) => void): void;
+}
+
 declare function setTimeout<T extends unknown[]>(
 	callback: (...values: T) => void,
 	milliseconds: number,

@@ -6,6 +6,9 @@ import { fail, number, portNumber } from "../../src/check.js";
 import type { Clock, Link, LinkOwner } from "../../src/host.js";
 import { clock } from "./clock.js";
 
+/** How long what was sent last may take to leave, in milliseconds. */
+const LINGER = 1000;
+
 export interface TcpLinkOptions {
 	/** The broker's name or address. */
 	host: string;
@@ -74,7 +77,7 @@ export class TcpLink implements Link {
 			// It comes behind `end` and `error`, and always.
 			socket.on("close", onClose);
 		} catch {
-			setTimeout(broken, 0, this);
+			setTimeout(broken, 0, this, undefined);
 		}
 	}
 
@@ -91,7 +94,10 @@ export class TcpLink implements Link {
 		const { socket } = this;
 		this.socket = undefined;
 		this.room = 0;
-		if (socket) socket.end();
+		if (!socket) return;
+		socket.end();
+		// What a dead link does not take would keep the socket for ever.
+		if (socket.dSnd) setTimeout(broken, LINGER, this, socket);
 	}
 
 	encode(text: string): Uint8Array {
@@ -120,10 +126,10 @@ function onData(this: EspruinoSocket, text: string): void {
 	}
 }
 
-function broken(link: TcpLink): void {
-	// A connection that came about in the meantime is another one.
-	if (link.socket) return;
-	link.owner.onClosed();
+/** No connection came about; or one that was closed has not gone yet. */
+function broken(link: TcpLink, socket: EspruinoSocket | undefined): void {
+	if (socket) socket.dSnd = "";
+	else if (!link.socket) link.owner.onClosed();
 }
 
 function onClose(this: EspruinoSocket): void {

@@ -1,14 +1,8 @@
-/**
- * A Link over an ECMA-419 TCP socket. Once it is set up, opening a connection makes one socket object, and
- * nothing else allocates.
- *
- * `read` and `write` take whole views, so both memories are resizable buffers whose last part is one view
- * that follows the buffer's length: the buffer shrinks to the bytes in hand, and grows back.
- */
+/** A Link over an ECMA-419 TCP socket. Once it is set up, opening a connection makes one socket object, and nothing else allocates. */
 import TCP from "embedded:io/socket/tcp";
 import { fail, number, portNumber } from "../../src/check.js";
-import type { Clock, Link, LinkOwner } from "../../src/host.js";
-import { clock, type OwnedTimer, pausedTimer, setTimer, type TimerOwner } from "./clock.js";
+import { setTimer } from "./clock.js";
+import { DeviceLink, grow, shrink } from "./device-link.js";
 import { type DnsOptions, Lookup } from "./dns.js";
 import { type AnySocketOptions, adapted } from "./socket.js";
 
@@ -53,25 +47,16 @@ export interface TcpLinkOptions {
 	socket?: AnySocketOptions;
 }
 
-export class TcpLink implements Link, TimerOwner {
-	room = 0;
-	outgoing!: Uint8Array;
-	incoming!: Uint8Array;
+export class TcpLink extends DeviceLink {
 	private readonly options: SocketOptions;
 	private readonly Socket: SocketClass;
-	private readonly receive: number;
 	/** Where the address of a name comes from. */
 	private readonly lookup: Lookup | undefined;
-	private owner!: LinkOwner;
 	private socket: Socket | undefined;
-	/** Tells the owner, a moment later, of what failed within one of its calls. */
-	private readonly failure: OwnedTimer;
-	/** The output and what was received last, each as long as its buffer has it. */
-	private outgoingTail!: Uint8Array;
-	private incomingTail!: Uint8Array;
 
 	/** Throws an Error if the host is not an IPv4 address, nor a name with `dns` beside it, or another option is wrong. */
 	constructor(options: TcpLinkOptions) {
+		super(number(options.receive, 256, 16, 65_536, "receive (bytes)") & ~3);
 		const { host } = options;
 		const isName = typeof host === "string" && !/^\d{1,3}(\.\d{1,3}){3}$/.test(host) && host !== "";
 		if (typeof host !== "string" || host === "" || (isName && options.dns === undefined)) {
@@ -79,8 +64,6 @@ export class TcpLink implements Link, TimerOwner {
 				`host must be an IPv4 address such as "192.168.1.10", not ${JSON.stringify(host)}; for a name add dns: systemDns`,
 			);
 		}
-		this.receive = number(options.receive, 256, 16, 65_536, "receive (bytes)") & ~3;
-		this.failure = pausedTimer(this);
 		this.Socket = TCP as unknown as SocketClass;
 		this.options = {
 			address: host,
@@ -94,20 +77,6 @@ export class TcpLink implements Link, TimerOwner {
 		};
 		if (options.socket !== undefined) this.Socket = adapted(options.socket);
 		if (options.dns !== undefined) this.lookup = isName ? new Lookup(this, host, options.dns) : undefined;
-	}
-
-	get clock(): Clock {
-		return clock;
-	}
-
-	attach(owner: LinkOwner, outbox: number, output: number, inbox: number): void {
-		this.owner = owner;
-		const outgoing = resizable(outbox + output);
-		const incoming = resizable(inbox + this.receive);
-		this.outgoing = new Uint8Array(outgoing);
-		this.incoming = new Uint8Array(incoming);
-		this.outgoingTail = new Uint8Array(outgoing, outbox);
-		this.incomingTail = new Uint8Array(incoming, inbox);
 	}
 
 	open(): void {
@@ -135,8 +104,7 @@ export class TcpLink implements Link, TimerOwner {
 
 	send(length: number): void {
 		const tail = this.outgoingTail;
-		const buffer = tail.buffer as ArrayBuffer;
-		buffer.resize(tail.byteOffset + length);
+		shrink(tail, length);
 		try {
 			const room = this.socket?.write(tail);
 			if (room === undefined)
@@ -145,26 +113,22 @@ export class TcpLink implements Link, TimerOwner {
 		} catch {
 			this.fail();
 		}
-		buffer.resize(buffer.maxByteLength);
+		grow(tail);
 	}
 
 	private fail(): void {
 		this.close();
-		setTimer(this.failure, 0);
+		setTimer(this.later, 0);
 	}
 
 	close(): void {
-		setTimer(this.failure, -1);
+		setTimer(this.later, -1);
 		if (this.lookup) this.lookup.end();
 		const socket = this.socket;
 		if (!socket) return;
 		this.socket = undefined;
 		this.room = 0;
 		socket.close();
-	}
-
-	encode(text: string): Uint8Array {
-		return new Uint8Array(ArrayBuffer.fromString(text));
 	}
 
 	/** @internal */
@@ -182,18 +146,17 @@ export class TcpLink implements Link, TimerOwner {
 	/** @internal Reads all that is there: it will not be told of again. */
 	readable(socket: Socket, count: number): void {
 		const tail = this.incomingTail;
-		const buffer = tail.buffer as ArrayBuffer;
 		const { receive } = this;
 		while (count > 0 && this.socket === socket) {
 			const length = count < receive ? count : receive;
-			buffer.resize(tail.byteOffset + length);
+			shrink(tail, length);
 			let got: number | undefined;
 			try {
 				got = socket.read(tail);
 			} catch {
 				// It broke meanwhile: nothing was read.
 			}
-			buffer.resize(buffer.maxByteLength);
+			grow(tail);
 			if (got !== length) {
 				this.broken(socket);
 				return;
@@ -223,8 +186,4 @@ function onWritable(this: Socket, count: number): void {
 
 function onError(this: Socket): void {
 	this.target.broken(this);
-}
-
-function resizable(bytes: number): ArrayBuffer {
-	return new ArrayBuffer(bytes, { maxByteLength: bytes });
 }

@@ -1,8 +1,8 @@
 /**
- * A Link over another one that is a bare byte line, such as a UART: it tells damage, loss, and that the other end has reset,
- * closes then, and opens again by itself. Both ends run this same code; docs/serial.md describes what is on the line.
+ * A Link over another one that is a bare byte line, such as a UART: it notices damage, loss, and that the other end has reset,
+ * closes then, and can open again at once. Both ends run this same code; docs/serial.md describes what is on the line.
  *
- *     flag 0x7e · control 1 · payload · FCS-16 2, low byte first · flag 0x7e          (RFC 1662; 0x7d is its escape)
+ *     control 1 · payload · FCS-16 2, low byte first · flag 0x7e         (RFC 1662; 0x7d is its escape)
  *
  * A number drawn for each opening tells one conversation from another. Each end says its own and repeats the other's: who
  * hears its own number is heard, and the line is open. From then on both numbers begin each checksum.
@@ -12,7 +12,7 @@
  */
 import { whole } from "../check.js";
 import type { Alarm, Clock, Link, LinkOwner } from "../host.js";
-import { checksum } from "../wire/checksum.js";
+import { checksumOf } from "../wire/checksum.js";
 
 const FLAG = 0x7e;
 const ESCAPE = 0x7d;
@@ -51,7 +51,7 @@ const enum Owed {
 /** Of a frame with its FCS, checked from its first byte to its last (RFC 1662, appendix C.2). */
 const GOOD = 0xf0b8;
 
-/** Bytes on the line at most, each byte but the control escaped: an acknowledgement; a close and an opening. */
+/** Bytes on the line at most, each byte but the control escaped: an acknowledgement; a close and an opening with flags at both ends. */
 const LONGEST_ACKNOWLEDGEMENT = 6;
 const LONGEST_CLOSE = 7;
 const LONGEST_OPENING = 19;
@@ -84,15 +84,17 @@ export class FramedLink implements Link, LinkOwner {
 	private readonly link: Link;
 	private readonly alarm: Alarm;
 	private readonly buffer: number;
+	/** Bytes of a data frame at most, a multiple of four: where one is gathered, and where bytes wait for one. */
+	private readonly space: number;
 	private owner!: LinkOwner;
 	private state: State = State.CLOSED;
 	/** The line itself is open. */
 	private isUp = false;
 	private owed: number = Owed.NOTHING;
-	/** The numbers of this conversation, 1 to 65,535; 0 where it is not known. */
+	/** The numbers of this conversation, 1 to 65,535; 0 where there is none yet. */
 	private mine = 0;
 	private theirs = 0;
-	/** With what the checksum of a data frame begins, each way. */
+	/** With what the checksum of each frame begins, both ways. */
 	private seedOut = 0;
 	private seedIn = 0;
 	/** Data frames modulo 8: the next one to send, the first that is not acknowledged, the next one to come. */
@@ -101,29 +103,24 @@ export class FramedLink implements Link, LinkOwner {
 	private expected = 0;
 	/** Data frames that may be under way: 2, but 1 until the first is acknowledged, since openings may still be unread. */
 	private window = 0;
-	/** Bytes of a data frame on the line at most: of ours, and in this conversation. */
-	private readonly largest: number;
+	/** Bytes of a data frame on the line at most. */
 	private most = 0;
-	/** The owner's output; then what it has sent and no frame has taken; then the output of the line: the memory of all. */
-	private memory!: Uint8Array;
+	/** In the line's outgoing memory: the owner's output; what it has sent and no frame has taken, and its end; the line's output, and its end. */
 	private output = 0;
 	private waiting = 0;
-	private head = 0;
 	private tail = 0;
 	private line = 0;
 	private end = 0;
-	/** Where a frame is gathered, how many bytes there are of it, and how many may be. */
+	/** Where a frame is gathered, and how many bytes there are of it. */
 	private frame = 0;
 	private filled = 0;
-	private readonly space: number;
 
 	/** Over a link without framing of its own. Throws an Error if the buffer is not a number of bytes that it can be. */
 	constructor(link: Link, options: FramedLinkOptions = {}) {
 		this.link = link;
 		this.clock = link.clock;
 		this.buffer = whole(options.buffer, 128, SMALLEST_BUFFER, 1024, "buffer (bytes)");
-		this.largest = largestFrame(this.buffer);
-		this.space = (this.largest + 3) & ~3;
+		this.space = (largestFrame(this.buffer) + 3) & ~3;
 		this.alarm = link.clock.alarm(() => this.onAlarm());
 	}
 
@@ -131,11 +128,10 @@ export class FramedLink implements Link, LinkOwner {
 		const { link, space } = this;
 		this.owner = owner;
 		this.output = outbox;
-		this.waiting = this.head = this.tail = outbox + output;
+		this.waiting = this.tail = outbox + output;
 		this.line = this.end = this.waiting + space;
 		this.frame = inbox;
 		link.attach(this, this.line, space + LONGEST_CLOSE + LONGEST_OPENING + 2, inbox + space);
-		this.memory = link.outgoing;
 		this.outgoing = new Uint8Array(link.outgoing.buffer, 0, this.waiting);
 		this.incoming = link.incoming;
 	}
@@ -143,8 +139,7 @@ export class FramedLink implements Link, LinkOwner {
 	open(): void {
 		this.forget();
 		this.state = State.OPENING;
-		this.draw();
-		this.theirs = 0;
+		this.mine = this.theirs = 0;
 		this.owed = Owed.OPENING;
 		this.alarm.set(REPEAT);
 		if (this.isUp) this.pump();
@@ -152,7 +147,7 @@ export class FramedLink implements Link, LinkOwner {
 	}
 
 	send(length: number): void {
-		this.memory.copyWithin(this.tail, this.output, this.output + length);
+		this.link.outgoing.copyWithin(this.tail, this.output, this.output + length);
 		this.tail += length;
 		this.room -= length;
 		this.pump();
@@ -176,8 +171,10 @@ export class FramedLink implements Link, LinkOwner {
 
 	/** @internal */
 	onWritable(): void {
+		const isFull = this.room === 0;
 		this.isUp = true;
-		this.proceed();
+		this.pump();
+		if (isFull && this.room !== 0) this.owner.onWritable();
 	}
 
 	/** @internal */
@@ -188,21 +185,20 @@ export class FramedLink implements Link, LinkOwner {
 		while (at < end) {
 			let flag = incoming.indexOf(FLAG, at);
 			if (flag < 0 || flag > end) flag = end;
-			const count = flag - at;
-			if (this.filled + count > space) {
+			if (this.filled + flag - at > space) {
 				this.filled = space + 1;
-				this.damaged();
+				this.fail();
 			} else {
 				incoming.copyWithin(frame + this.filled, at, flag);
-				this.filled += count;
+				this.filled += flag - at;
 			}
 			if (flag < end) {
-				if (this.filled > 0 && this.filled <= space && !this.take()) this.damaged();
+				if (this.filled > 0 && this.filled <= space && !this.take()) this.fail();
 				this.filled = 0;
 			}
 			at = flag + 1;
 		}
-		this.proceed();
+		if (this.isUp) this.onWritable();
 	}
 
 	/** @internal */
@@ -215,15 +211,9 @@ export class FramedLink implements Link, LinkOwner {
 		if (state === State.OPENING || state === State.OPEN) this.owner.onClosed();
 	}
 
-	/** A number for this conversation. The time is in it, too: some boards draw the same numbers after each reset. */
-	private draw(): void {
-		const { clock } = this;
-		this.mine = 1 + ((Math.floor(clock.random() * 65_535) + clock.time()) % 65_535);
-	}
-
 	private onAlarm(): void {
 		if (this.state === State.OPENING) {
-			this.owed |= Owed.OPENING;
+			this.owed = Owed.OPENING;
 			this.alarm.set(REPEAT);
 			this.pump();
 		} else if (this.state === State.OPEN) this.fail();
@@ -232,98 +222,94 @@ export class FramedLink implements Link, LinkOwner {
 
 	// Frames
 
-	/** Takes the frame that stands where it is gathered; false if it is damaged, or not the next one. */
+	/** Takes the frame that stands where it is gathered. False if the conversation cannot go on: it is damaged, or is not what must come. */
 	private take(): boolean {
-		const { incoming, frame } = this;
+		const { incoming, frame, state } = this;
 		let end = frame + this.filled;
 		for (let at = incoming.indexOf(ESCAPE, frame); at >= 0 && at < end; at = incoming.indexOf(ESCAPE, at + 1)) {
+			if (at + 1 === end) return false;
 			incoming[at] = incoming[at + 1] ^ FLIP;
 			incoming.copyWithin(at + 1, at + 2, end);
 			end--;
 		}
 		const control = incoming[frame];
 		const isOpening = control === Control.OPENING || control === Control.OPENED;
-		let check = isOpening ? 0xffff : this.seedIn;
-		for (let at = frame; at < end; at++) check = checksum(check, incoming[at]);
+		const check = checksumOf(incoming, frame, end, isOpening ? 0xffff : this.seedIn);
 		if (check !== GOOD || end < frame + 3) return false;
 		if (isOpening) {
 			if (end !== frame + OPENING_LENGTH) return false;
-			this.takeOpening(control);
+			const theirs = (incoming[frame + 1] << 8) | incoming[frame + 2];
+			const isHeard = this.mine !== 0 && ((incoming[frame + 3] << 8) | incoming[frame + 4]) === this.mine;
+			let buffer = (incoming[frame + 5] << 8) | incoming[frame + 6];
+			// The line that comes back to us says our own number.
+			if (state === State.CLOSED || theirs === this.mine || theirs === 0 || buffer < SMALLEST_BUFFER) return true;
+			// The other end has reset.
+			if (state !== State.OPENING && (theirs !== this.theirs || !isHeard)) return false;
+			if (control === Control.OPENING) this.owed |= Owed.OPENING;
+			if (state !== State.OPENING) return true;
+			this.theirs = theirs;
+			if (!isHeard) return true;
+			if (buffer > this.buffer) buffer = this.buffer;
+			this.most = largestFrame(buffer);
+			this.seedIn = checksumOf(incoming, frame + 1, frame + 5, 0xffff);
+			incoming.copyWithin(frame + 5, frame + 1, frame + 3);
+			this.seedOut = checksumOf(incoming, frame + 3, frame + 7, 0xffff);
+			this.next = this.unanswered = this.expected = 0;
+			this.window = 1;
+			this.state = State.OPEN;
+			this.room = this.space;
+			this.alarm.set(-1);
+			this.owner.onWritable();
 			return true;
 		}
-		if (this.state !== State.OPEN && this.state !== State.CLOSING) return true;
-		if (control === Control.CLOSE) {
-			this.fail();
-			return true;
-		}
+		if (state !== State.OPEN && state !== State.CLOSING) return true;
+		if (control === Control.CLOSE) return false;
 		const answered = control & 7;
 		if (((answered - this.unanswered) & 7) > ((this.next - this.unanswered) & 7)) return false;
 		if (answered !== this.unanswered) {
 			this.unanswered = answered;
 			this.window = 2;
-			if (this.state === State.OPEN) this.alarm.set(answered === this.next ? -1 : DEADLINE);
+			if (state === State.OPEN) this.alarm.set(answered === this.next ? -1 : DEADLINE);
 		}
 		if (control >= Control.DATA_END) return true;
 		if (control >> 3 !== this.expected || end === frame + 3) return false;
 		this.expected = (this.expected + 1) & 7;
 		this.owed |= Owed.ACKNOWLEDGE;
-		if (this.state !== State.OPEN) return true;
+		if (state !== State.OPEN) return true;
 		incoming.copyWithin(frame, frame + 1, end - 2);
 		this.owner.onReceived(end - frame - 3);
 		return true;
 	}
 
-	private takeOpening(control: number): void {
-		const { incoming, frame } = this;
-		const theirs = (incoming[frame + 1] << 8) | incoming[frame + 2];
-		const isHeard = ((incoming[frame + 3] << 8) | incoming[frame + 4]) === this.mine;
-		const buffer = (incoming[frame + 5] << 8) | incoming[frame + 6];
-		if (this.state === State.CLOSED || theirs === 0 || buffer < SMALLEST_BUFFER) return;
-		// The line comes back to us, or the other end has drawn the same.
-		if (theirs === this.mine && this.state === State.OPENING) {
-			this.draw();
-			return;
-		}
-		if (control === Control.OPENING) this.owed |= Owed.OPENING;
-		if (this.state !== State.OPENING) {
-			if (theirs !== this.theirs || !isHeard) this.fail(); // the other end has reset
-			return;
-		}
-		this.theirs = theirs;
-		if (!isHeard) return;
-		const most = largestFrame(buffer);
-		this.most = most < this.largest ? most : this.largest;
-		this.seedIn = this.seedOut = 0xffff;
-		for (let i = 1; i < 5; i++) {
-			this.seedIn = checksum(this.seedIn, incoming[frame + i]);
-			this.seedOut = checksum(this.seedOut, incoming[frame + (i < 3 ? i + 2 : i - 2)]);
-		}
-		this.next = this.unanswered = this.expected = 0;
-		this.window = 1;
-		this.state = State.OPEN;
-		this.room = this.space;
-		this.alarm.set(-1);
-		this.owner.onWritable();
-	}
-
-	/** Puts a frame into the output of the line, with as many as it can hold of the bytes from `at` to `end`. Returns where it stopped. */
+	/** Puts a frame of at most `limit` bytes into the line's output, with as many as fit of those from `at` to `end`. Returns where it stopped. */
 	private put(control: number, seed: number, at: number, end: number, limit: number): number {
-		const { memory } = this;
+		const memory = this.link.outgoing;
+		const start = at;
 		let to = this.end;
-		limit += to - LONGEST_ACKNOWLEDGEMENT;
-		memory[to++] = control;
-		let check = checksum(seed, control);
-		for (let left = 2; left > 0; ) {
-			let byte: number;
-			if (at < end && to < limit) {
-				byte = memory[at++];
-				check = checksum(check, byte);
+		limit += to + 1 - LONGEST_ACKNOWLEDGEMENT;
+		memory[to] = control;
+		let check = checksumOf(memory, to, ++to, seed);
+		while (at < end) {
+			let next = memory.indexOf(FLAG, at);
+			const other = memory.indexOf(ESCAPE, at);
+			if (next < 0 || (other >= 0 && other < next)) next = other;
+			if (next < 0 || next > end) next = end;
+			let count = next - at;
+			if (count > limit - to) count = limit - to;
+			if (count > 0) {
+				memory.copyWithin(to, at, at + count);
+				at += count;
+				to += count;
 			} else {
-				byte = ~check & 255;
-				check >>= 8;
-				left--;
-				limit = 0;
+				if (to + 2 > limit) break;
+				memory[to++] = ESCAPE;
+				memory[to++] = memory[at++] ^ FLIP;
 			}
+		}
+		check = ~checksumOf(memory, start, at, check);
+		for (let i = 0; i < 2; i++) {
+			let byte = check & 255;
+			check >>= 8;
 			if (byte === FLAG || byte === ESCAPE) {
 				memory[to++] = ESCAPE;
 				byte ^= FLIP;
@@ -335,33 +321,38 @@ export class FramedLink implements Link, LinkOwner {
 		return at;
 	}
 
-	/** Puts into the output, which is empty, what is to be sent next; false if there is nothing. */
+	/** Puts into the line's output, which is empty, what is to be sent next; false if there is nothing. */
 	private prepare(): boolean {
-		const { memory, line, state } = this;
+		const { clock, state, waiting } = this;
+		const memory = this.link.outgoing;
 		if (this.owed & Owed.OPENING) {
 			this.owed &= ~Owed.OPENING;
-			const at = line + LONGEST_OPENING + 1;
+			// The time is in it, too: some boards draw the same numbers after each reset, and two of them each other's.
+			if (this.mine === 0 || this.theirs === 0) {
+				this.mine = 1 + ((Math.floor(clock.random() * 65_535) + clock.time()) % 65_535);
+			}
+			const at = this.end + LONGEST_OPENING + 1;
 			memory[at] = this.mine >> 8;
-			memory[at + 1] = this.mine & 255;
+			memory[at + 1] = this.mine;
 			memory[at + 2] = this.theirs >> 8;
-			memory[at + 3] = this.theirs & 255;
+			memory[at + 3] = this.theirs;
 			memory[at + 4] = this.buffer >> 8;
-			memory[at + 5] = this.buffer & 255;
+			memory[at + 5] = this.buffer;
 			memory[this.end++] = FLAG;
-			this.put(state === State.OPENING ? Control.OPENING : Control.OPENED, 0xffff, at, at + 6, 64);
+			const control = state === State.OPENING ? Control.OPENING : Control.OPENED;
+			this.put(control, 0xffff, at, at + 6, LONGEST_OPENING);
 			return true;
 		}
 		if (state !== State.OPEN && state !== State.CLOSING) return false;
 		const underWay = (this.next - this.unanswered) & 7;
-		if (this.head !== this.tail && underWay < this.window) {
+		if (this.tail !== waiting && underWay < this.window) {
 			this.owed = Owed.NOTHING;
-			this.head = this.put((this.next << 3) | this.expected, this.seedOut, this.head, this.tail, this.most);
+			const at = this.put((this.next << 3) | this.expected, this.seedOut, waiting, this.tail, this.most);
+			memory.copyWithin(waiting, at, this.tail);
+			this.tail -= at - waiting;
+			if (state === State.OPEN) this.room = this.space + waiting - this.tail;
 			this.next = (this.next + 1) & 7;
 			if (underWay === 0) this.alarm.set(DEADLINE);
-			if (this.head === this.tail) {
-				this.head = this.tail = this.waiting;
-				if (state === State.OPEN) this.room = this.space;
-			}
 			return true;
 		}
 		if (this.owed !== Owed.NOTHING) {
@@ -369,7 +360,7 @@ export class FramedLink implements Link, LinkOwner {
 			this.put(Control.ACKNOWLEDGE | this.expected, this.seedOut, 0, 0, 0);
 			return true;
 		}
-		if (state === State.OPEN || this.head !== this.tail) return false;
+		if (state === State.OPEN || this.tail !== waiting) return false;
 		this.state = State.LAST;
 		this.put(Control.CLOSE, this.seedOut, 0, 0, 0);
 		return true;
@@ -384,33 +375,22 @@ export class FramedLink implements Link, LinkOwner {
 			if (count === 0) return;
 			link.send(count);
 			this.end -= count;
-			if (this.end !== line) this.memory.copyWithin(line, line + count, this.end + count);
+			link.outgoing.copyWithin(line, line + count, this.end + count);
 		}
 		if (this.state === State.LAST) this.shut();
 	}
 
-	/** The same, and tells the owner if it has room again. */
-	private proceed(): void {
-		const isFull = this.room === 0;
-		this.pump();
-		if (isFull && this.room !== 0) this.owner.onWritable();
-	}
-
 	// The end of a conversation
 
-	/** A frame was damaged, or one is missing: what of it is told only matters to an open conversation. */
-	private damaged(): void {
-		if (this.state === State.OPEN || this.state === State.CLOSING) this.fail();
-	}
-
-	/** Gives the conversation up, tells the other end if there is room, and the owner. The line stays open for the next one. */
+	/** Gives the conversation up if there is one, tells the other end if there is room, and the owner. The line stays open for the next one. */
 	private fail(): void {
-		const isOpen = this.state === State.OPEN;
-		this.memory[this.end++] = FLAG;
+		const { state } = this;
+		if (state !== State.OPEN && state !== State.CLOSING) return;
+		this.link.outgoing[this.end++] = FLAG;
 		this.put(Control.CLOSE, this.seedOut, 0, 0, 0);
 		this.forget();
 		this.pump();
-		if (isOpen) this.owner.onClosed();
+		if (state === State.OPEN) this.owner.onClosed();
 		else this.shut();
 	}
 
@@ -426,7 +406,7 @@ export class FramedLink implements Link, LinkOwner {
 		this.state = State.CLOSED;
 		this.room = 0;
 		this.owed = Owed.NOTHING;
-		this.head = this.tail = this.waiting;
+		this.tail = this.waiting;
 		this.alarm.set(-1);
 	}
 }

@@ -76,7 +76,7 @@ export const enum Flag {
 /** The most replies (PUBACK, PUBREC, PUBREL, PUBCOMP) that wait while nothing can be sent. */
 const WAITING_REPLIES = 32;
 
-/** What is counted, by its place among the words of the receive memory. `Status` says what each is. */
+/** What is counted, by its place among the words of the receive memory; the getters of Session say what each is. */
 export const enum Count {
 	RESENT,
 	MAY_REPEAT,

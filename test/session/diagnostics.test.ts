@@ -71,7 +71,8 @@ test("the largest numbers that there can be have room", () => {
 	const { client } = made;
 	const { status } = client;
 	const counters = status as unknown as Record<string, number> & { words: Uint32Array };
-	for (const name of ["connections", "roundTrip", "accepted", "delivered"]) counters[name] = Number.MAX_SAFE_INTEGER - 1;
+	for (const name of ["connections", "roundTrip", "accepted", "delivered"])
+		counters[name] = Number.MAX_SAFE_INTEGER - 1;
 	// The others, and the reasons, stand in front of what is received.
 	counters.words.fill(2 ** 32 - 1, 0, 13);
 	status.endings.fill(2 ** 32 - 1);

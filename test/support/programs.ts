@@ -97,6 +97,11 @@ export class Mosquitto {
 		await until("Mosquitto runs", () => program.output.includes("running"));
 	}
 
+	/** What it has written since it was started. */
+	get log(): string {
+		return this.program?.output ?? "";
+	}
+
 	/** At once, so that it forgets all sessions. */
 	async kill(): Promise<void> {
 		await this.program?.end("SIGKILL");
