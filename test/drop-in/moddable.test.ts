@@ -37,10 +37,7 @@ import Timer from "timer";
 
 class Here extends TCP {
 	constructor(options) {
-		super({ ...options, port: new.target.prototype.port() });
-	}
-	port() {
-		return config.port;
+		super({ ...options, port: options.host === "silent" ? config.silent : config.port });
 	}
 }
 
@@ -242,10 +239,8 @@ function next() {
 	});
 }
 function silence() {
-	const { dns, socket } = device.network.mqtt;
 	new MQTTClient({
-		dns,
-		socket: { io: class extends socket.io { port() { return config.silent; } } },
+		...device.network.mqtt,
 		host: "silent",
 		keepAlive: 1000,
 		onError(error) {
