@@ -16,6 +16,8 @@ export abstract class DeviceLink implements Link, TimerOwner {
 	/** The output and what was received last, each as long as its buffer has it. */
 	protected outgoingTail!: Uint8Array;
 	protected incomingTail!: Uint8Array;
+	/** For a part of what is in the output, which shrinking would lose the rest of; made once it is needed. */
+	private part: Uint8Array | undefined;
 	/** Bytes that are read at a time. */
 	protected readonly receive: number;
 
@@ -36,6 +38,22 @@ export abstract class DeviceLink implements Link, TimerOwner {
 		this.incoming = new Uint8Array(incoming);
 		this.outgoingTail = new Uint8Array(outgoing, outbox);
 		this.incomingTail = new Uint8Array(incoming, inbox);
+	}
+
+	/** A view of the first `length` bytes of the output, to be written at once; `grow` the tail behind it. */
+	protected head(length: number): Uint8Array {
+		const { outgoingTail } = this;
+		// Where less is sent than there is room for, it is all that there is.
+		if (length < this.room || length === outgoingTail.length) {
+			shrink(outgoingTail, length);
+			return outgoingTail;
+		}
+		if (this.part === undefined) this.part = new Uint8Array(resizable(outgoingTail.length));
+		const { part } = this;
+		grow(part);
+		part.set(outgoingTail);
+		shrink(part, length);
+		return part;
 	}
 
 	encode(text: string): Uint8Array {

@@ -82,13 +82,12 @@ export class SerialLink extends DeviceLink {
 	send(length: number): void {
 		const { port, outgoingTail } = this;
 		try {
-			shrink(outgoingTail, length);
 			if (this.isSimulated) {
 				this.free = 0; // until it says that this is done
-				port?.write(outgoingTail.slice().buffer);
+				port?.write(outgoingTail.slice(0, length).buffer);
 			} else {
 				this.free -= length;
-				port?.write(outgoingTail);
+				port?.write(this.head(length));
 			}
 		} catch {
 			this.give();

@@ -103,17 +103,16 @@ export class TcpLink extends DeviceLink {
 	}
 
 	send(length: number): void {
-		const tail = this.outgoingTail;
-		shrink(tail, length);
+		const bytes = this.head(length);
 		try {
-			const room = this.socket?.write(tail);
+			const room = this.socket?.write(bytes);
 			if (room === undefined)
 				this.fail(); // no event would follow
 			else this.room = room;
 		} catch {
 			this.fail();
 		}
-		grow(tail);
+		grow(this.outgoingTail);
 	}
 
 	private fail(): void {

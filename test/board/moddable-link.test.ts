@@ -38,6 +38,8 @@ for (const { engine, options } of ENGINES) {
 			await until(async () => (await evaluate("firmware.client.status.connections")) === 2);
 			await evaluate("firmware.publish()");
 			await until(async () => ((await evaluate("firmware.answered")) as number) >= 2);
+			await evaluate("firmware.burst()");
+			await until(async () => (await evaluate("firmware.intact")) === 15);
 			assert.deepEqual(await evaluate("firmware.given"), [
 				["127.0.0.1", "127.0.0.1", "broker"],
 				["127.0.0.1", "127.0.0.1", "broker"],
@@ -71,4 +73,31 @@ for (const { engine, options } of ENGINES) {
 			});
 		},
 	);
+
+	test(`${engine}: a board's serial port, whose FIFO has 128 bytes`, options, async () => {
+		await withFirmware(engine, "uart", async ({ evaluate, aborts }) => {
+			await until(async () => (await evaluate("firmware.state()")) === State.CONNECTED);
+			// It could not be opened first, and is not closed since.
+			assert.deepEqual(await evaluate("firmware.reasons"), [Reason.UNREACHABLE]);
+			const all = async (count: number) => {
+				await until(async () => ((await evaluate(`firmware.publish(${count})`)) as number) === count);
+				await until(async () => (await evaluate("firmware.delivered()")) === count);
+				await until(async () => ((await evaluate("firmware.came")) as number) >= count);
+			};
+			await all(50);
+			await evaluate("firmware.stop()");
+			await until(async () => await evaluate("firmware.ports[1].connections === 2 && firmware.ports[1].room > 0"));
+			await evaluate("firmware.start()");
+			await until(async () => (await evaluate("firmware.state()")) === State.CONNECTED);
+			await all(60);
+			const port = "firmware.ports[1].options";
+			assert.deepEqual(
+				await evaluate(`[firmware.ports.length, ${port}.baud, ${port}.port, ${port}.transmit]`),
+				[2, 115_200, 2, 17],
+			);
+			assert.deepEqual(await evaluate("firmware.reasons"), [Reason.UNREACHABLE, Reason.STOPPED]);
+			assert.match((await evaluate("firmware.complaint({})")) as string, /io must be the class Serial/);
+			assert.deepEqual(aborts, []);
+		});
+	});
 }

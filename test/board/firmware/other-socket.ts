@@ -1,6 +1,7 @@
 /**
  * Firmware for moddable-link.test.ts: a class of sockets around the device's own, as a TLS class is. It calls its callbacks with a
- * `this` of its own, keeps no `target`, takes the inner class from its options, and throws when it is closed twice.
+ * `this` of its own, keeps no `target`, takes the inner class from its options, throws when it is closed twice, and takes 100 bytes at
+ * a time.
  */
 import TCP from "embedded:io/socket/tcp";
 import config from "mc/config";
@@ -18,6 +19,8 @@ interface Options {
 	onError(): void;
 }
 
+const MOST = 100;
+
 export const given: unknown[] = [];
 
 class WrappingSocket {
@@ -31,7 +34,7 @@ class WrappingSocket {
 			address,
 			port,
 			onReadable: (count: number) => callbacks.onReadable(count),
-			onWritable: (count: number) => callbacks.onWritable(count - 32),
+			onWritable: (count: number) => callbacks.onWritable(Math.min(MOST, count - 32)),
 			onError: () => callbacks.onError(),
 		} as ConstructorParameters<typeof TCP>[0]);
 	}
@@ -41,8 +44,9 @@ class WrappingSocket {
 	}
 
 	write(bytes: Uint8Array): number | undefined {
-		const room = this.inner?.write(bytes) as number | undefined;
-		return room === undefined ? undefined : Math.max(0, room - 32);
+		if (bytes.byteLength > MOST) throw new Error("would block");
+		// As if the rest of the room had gone with it: the next event tells of more.
+		return this.inner?.write(bytes) === undefined ? undefined : MOST - bytes.byteLength;
 	}
 
 	close(): void {
@@ -73,8 +77,13 @@ export const client = new Client({
 		reasons.push(reason);
 	},
 });
-client.subscribe("t", 1, () => {
-	answered++;
+/** Messages of 60 bytes that came as they were published. */
+export let intact = 0;
+const payload = Uint8Array.from({ length: 60 }, (_, i) => i * 7);
+client.subscribe("t", 1, (message) => {
+	const { payload: came } = message;
+	if (came.length === 60 && came.every((byte, i) => byte === payload[i])) intact++;
+	else answered++;
 	if (answered === 1) {
 		client.stop(); // closes the socket within its own callback
 		client.start();
@@ -82,5 +91,9 @@ client.subscribe("t", 1, () => {
 });
 const topic = client.topic("t", { qos: 1 });
 topic.publishNumber(1, 0);
+/** More than the socket takes at a time. */
+export const burst = () => {
+	for (let i = 0; i < 15; i++) topic.publish(payload);
+};
 export const publish = () => topic.publishNumber(2, 0);
 client.start();
