@@ -34,7 +34,10 @@ export interface Link {
 	 */
 	open(): void;
 
-	/** Sends the first `length` bytes of the output, 1 to `room`, and is done with them when it returns. */
+	/**
+	 * Sends the first `length` bytes of the output, 1 to `room`, and is done with them when it returns. If there are more than
+	 * `room`, `length` is `room`, and the rest has to stay where it is.
+	 */
 	send(length: number): void;
 
 	/** Closes, once what was sent has left. No event follows before the next `open`. Closing twice is fine. */

@@ -81,7 +81,7 @@ const chr = String.fromCharCode;
 
 /** A value as a string of bytes. */
 function bytes(value: unknown): string {
-	const text = "" + value;
+	const text = typeof value === "string" ? value : "" + value;
 	// Where strings have characters of more than a byte, this one is not cut down to 172.
 	if ("\u20ac".charCodeAt(0) > 255 && (E as never as Unicode).isUTF8(text))
 		return (E as never as Unicode).fromUTF8(text);
@@ -97,8 +97,7 @@ function field(value: unknown): string {
 	return chr(text.length >> 8, text.length & 255) + text;
 }
 
-function qosOf(options: PublishOptions): number {
-	const qos = options.qos || 0;
+function qosOf(qos: number): number {
 	if (qos !== 1 && qos !== 2 && qos !== 0) throw new Error("MQTT: qos must be 0, 1 or 2, not " + qos);
 	return qos;
 }
@@ -541,13 +540,22 @@ class Mqtt {
 
 	/** The packet's identifier, which `puback` or `pubcomp` tells again; true at QoS 0; false if there is no room. */
 	publish(topic: string, message: unknown, options?: PublishOptions): number | boolean {
-		const { retain, dup } = options || {};
-		const qos = qosOf(options || {});
+		const { qos, retain, dup }: PublishOptions = options || {};
 		const name = field(topic);
-		if (name.indexOf("+", 2) >= 0 || name.indexOf("#", 2) >= 0) {
-			throw new Error("MQTT: a topic to publish to has no + or #: " + topic);
+		const client = this.client;
+		if (name.indexOf("+", 2) >= 0 || name.indexOf("#", 2) >= 0) throw new Error("MQTT: + or # in the topic " + topic);
+		let header = Packet.PUBLISH | (retain ? 1 : 0);
+		if (!qos && client && this.connected && this.sent === this.queue.length && !this.urgent && !client.dSnd) {
+			// Nothing waits in front of it, and nothing will come back.
+			try {
+				client.write(packet(header, name, bytes(message)));
+			} catch (error) {
+				release(this);
+				tell(this, (error as Error).message);
+			}
+			return true;
 		}
-		const header = Packet.PUBLISH | (qos << 1) | (retain ? 1 : 0) | (dup && qos ? DUP : 0);
+		if (qos) header |= (qosOf(qos) << 1) | (dup ? DUP : 0);
 		return add(this, header, name, bytes(message));
 	}
 
@@ -556,8 +564,8 @@ class Mqtt {
 		const isOne = typeof topics === "string";
 		const names = isOne ? [topics] : Array.isArray(topics) ? topics : Object.keys(topics);
 		for (let i = 0; i < names.length; i++) {
-			const qos = qosOf(isOne || names === topics ? options || {} : { qos: (topics as never)[names[i]] });
-			add(this, Packet.SUBSCRIBE, "", field(names[i]) + chr(qos));
+			const qos = isOne || names === topics ? options?.qos : (topics as never)[names[i]];
+			add(this, Packet.SUBSCRIBE, "", field(names[i]) + chr(qosOf(qos || 0)));
 		}
 	}
 

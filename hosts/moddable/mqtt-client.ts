@@ -175,6 +175,9 @@ const REPLIES = 32;
 /** Identifiers of messages at QoS 2 that are kept to know a message that comes again. */
 const RECEIVED = 64;
 
+/** Sessions whose identifiers are kept over a reconnect; the one that came first is given up for another one. */
+const SESSIONS = 8;
+
 /** Bytes that are read or written at a time, unless a topic needs more. */
 const SCRATCH = 128;
 
@@ -509,7 +512,7 @@ class Connection {
 				case Operation.PUBREC:
 				case Operation.PUBREL:
 				case Operation.PUBCOMP: {
-					if (options.id === undefined) fail("id required: of the message that this is about");
+					if ((options.id ?? undefined) === undefined) fail("id required: of the message that this is about");
 					const header = operation === Operation.PUBREL ? Packet.PUBREL : operation << 4;
 					this.takes(4);
 					this.send(writeReply(this.output(4), 0, header, this.identify(options)));
@@ -534,7 +537,8 @@ class Connection {
 	private publish(data: ByteBuffer | null | undefined, options: WriteOptions): void {
 		const { byteLength, topic: name } = options;
 		const size = sizeOf(data);
-		const total = byteLength === undefined ? size : whole(byteLength, 0, size, Limit.REMAINING_LENGTH, "byteLength");
+		const total =
+			(byteLength ?? size) === size ? size : whole(byteLength, 0, size, Limit.REMAINING_LENGTH, "byteLength");
 		const qos = qualityOf(options.QoS);
 		const topic = name === this.topic && this.topicField ? this.topicField : this.encode(name);
 		const remaining = topic.length + total + (qos > 0 ? 2 : 0);
@@ -611,7 +615,7 @@ class Connection {
 	}
 
 	private identify({ id }: WriteOptions): number {
-		if (id !== undefined) return whole(id, 0, 1, Limit.IDENTIFIER, "id");
+		if (id !== undefined && id !== null) return whole(id, 0, 1, Limit.IDENTIFIER, "id");
 		this.lastIdentifier = (this.lastIdentifier % Limit.IDENTIFIER) + 1;
 		return this.lastIdentifier;
 	}
@@ -774,6 +778,7 @@ class Connection {
 			this.received = new Uint16Array(RECEIVED);
 			if (session !== undefined) {
 				sessions ??= new Map();
+				if (sessions.size === SESSIONS) sessions.delete(sessions.keys().next().value!);
 				sessions.set(session, this.received);
 			}
 		}
@@ -923,7 +928,7 @@ function resizable(bytes: number): Uint8Array {
 }
 
 function sizeOf(data: ByteBuffer | null | undefined): number {
-	if (data === null || data === undefined) return 0;
+	if (data === undefined || data === null) return 0;
 	const { byteLength } = data;
 	if (!(byteLength >= 0)) fail("data must be an ArrayBuffer or a view of one");
 	return byteLength;

@@ -2,6 +2,7 @@
  * A Link over a serial line, with npm's `serialport`: a device such as /dev/ttyUSB0 or COM3, or a pty. The bytes as they are: put a
  * FramedLink around it where the other end has one, too.
  */
+import { lstatSync, statSync } from "node:fs";
 import { createRequire } from "node:module";
 import type { SerialPort } from "serialport";
 import { fail, whole } from "../../src/check.js";
@@ -29,6 +30,9 @@ const RECEIVE = 1024;
 
 /** How long a device that is closed may take to get rid of its last bytes, in milliseconds. */
 const LINGER = 1000;
+
+/** Milliseconds between two looks whether the device is still there: `serialport` does not always notice that it is not. */
+const LOOK = 500;
 
 export class SerialLink implements Link {
 	readonly clock: Clock;
@@ -81,7 +85,9 @@ export class SerialLink implements Link {
 		const port = new this.Port({ path, baudRate, rtscts, autoOpen: false });
 		this.port = port;
 		this.error = "";
+		const node = nodeOf(path);
 		const broken = (error: Error | null) => {
+			clearInterval(timer);
 			if (error) this.error = error.message.replace(/^Error:? /, "");
 			if (this.port !== port) return;
 			this.port = undefined;
@@ -90,6 +96,12 @@ export class SerialLink implements Link {
 			this.isOpen = false;
 			this.owner.onClosed();
 		};
+		const timer = setInterval(() => {
+			if (nodeOf(path) === node || !port.isOpen) return;
+			this.error = "the device is gone";
+			port.close();
+		}, LOOK);
+		timer.unref();
 		port.on("data", (chunk: Buffer) => this.receive(port, chunk));
 		port.on("close", broken);
 		port.on("error", broken);
@@ -143,6 +155,17 @@ export class SerialLink implements Link {
 	encode(text: string): Uint8Array {
 		if (/\p{Surrogate}/u.test(text)) fail(`a text holds half of a surrogate pair: ${JSON.stringify(text)}`);
 		return new TextEncoder().encode(text);
+	}
+}
+
+/** What stands under this name in the file system: another one after a device was unplugged and has come back. */
+function nodeOf(path: string): string {
+	if (process.platform === "win32") return path;
+	try {
+		const entry = lstatSync(path);
+		return `${entry.ino} ${entry.isSymbolicLink() ? entry.birthtimeMs : 0} ${statSync(path).rdev}`;
+	} catch {
+		return "";
 	}
 }
 

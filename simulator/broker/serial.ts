@@ -26,7 +26,7 @@ const OUTPUT = 1024;
 /** Milliseconds between two looks for a device that is gone. */
 const LOOK = 500;
 
-/** Milliseconds for the last bytes of a stream that the engine has closed, before the line opens again. */
+/** Milliseconds for the last frames of a stream that the engine has closed, before the line opens again. */
 const LINGER = 500;
 
 /** A SerialLink that also tells whether its device is there. */
@@ -126,7 +126,9 @@ export class SerialEndpoint implements LinkOwner {
 			if (this.#stream !== stream) return;
 			this.#stream = undefined;
 			this.#link.close();
-			this.#openIn(LINGER);
+			// On a raw line the next CONNECT may be on its way.
+			if (this.#device.raw && !this.#isClosing) this.#link.open();
+			else this.#openIn(LINGER);
 		});
 		this.#engine.handle(stream);
 		return stream;

@@ -434,7 +434,7 @@ export const defects: [sentence: string, check: (board: Board) => void][] = [
 		"a topic with a wildcard is not published to, and a QoS that there is not is not asked for",
 		(board) => {
 			const client = connected(board);
-			assert.throws(() => client.publish("a/+", "b"), /no \+ or #/);
+			assert.throws(() => client.publish("a/+", "b"), /\+ or # in the topic a\/\+/);
 			assert.throws(() => client.publish("", "b"), /1 to 65,535 bytes, not 0/);
 			assert.throws(() => client.publish("a", "b", { qos: 3 }), /qos must be 0, 1 or 2, not 3/);
 			assert.throws(() => client.publish("a".repeat(65_536), "b"), /1 to 65,535 bytes, not 65536/);

@@ -8,8 +8,11 @@ import { folder, Program, until } from "../support/programs.js";
 /** Characters of the module that one script writes into Storage: few enough for a board's memory. */
 const PIECE = 3000;
 
-/** Runs `script` with `code` as the module; it prints the JsVars in use all the time. */
+/** Runs `script` with `code` as the module. */
 export async function interpreter(context: TestContext, code: string, script: string): Promise<Program> {
+	let program: Program | undefined;
+	// It ends before its folder goes: the module's functions are read where they stand.
+	context.after(() => program?.end("SIGKILL"));
 	const cwd = folder(context);
 	const run = (text: string) => {
 		writeFileSync(join(cwd, "script.js"), text);
@@ -21,14 +24,13 @@ export async function interpreter(context: TestContext, code: string, script: st
 		await until("the Storage is written", () => writer.exited);
 		assertFine(writer);
 	}
-	const program = run(script);
-	context.after(() => program.end("SIGKILL"));
+	program = run(script);
 	return program;
 }
 
 /**
- * Has a program reach the broker on `port` whatever broker it names, and prints all that its clients emit.
- * What the program says stands behind it unchanged.
+ * For in front of a program: it reaches the broker on `port` whatever broker it names, and the JsVars in use are printed all the
+ * time.
  */
 export function here(port: number): string {
 	return `

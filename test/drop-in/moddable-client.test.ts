@@ -286,6 +286,9 @@ test("PUBLISH: qualities, flags, identifiers, and all that payloads and topics m
 	// As Node-RED MCU has it: a text, or no number.
 	assert.equal(shown(utf8("1"), { topic: "t", QoS: "1" }), "PUBLISH t '1' QoS 1 id 3");
 	assert.equal(shown(utf8("1"), { topic: "t", QoS: Number.NaN }), "PUBLISH t '1'");
+	// What is null is left out, as in the SDK's client.
+	const nulls = { topic: "t", QoS: 1, id: null, byteLength: null, operation: null };
+	assert.equal(shown(utf8("1"), nulls), "PUBLISH t '1' QoS 1 id 4");
 	world.socket.writable(70_000);
 	assert.equal(shown(new ArrayBuffer(20_000), { topic: "t".repeat(200) }).slice(-13), "'20000 bytes'");
 });
@@ -643,6 +646,14 @@ test("the identifiers of a session that the broker keeps pass on to the next con
 	world.connected(kept, true);
 	assert.equal(send(true), 1);
 	world.connected();
+	assert.equal(send(true), 1);
+	for (let i = 1; i <= 8; i++) {
+		world.connected({ ...kept, id: `keeper ${i}` });
+		send(false);
+	}
+	world.connected({ ...kept, id: "keeper 1" }, true);
+	assert.equal(send(true), 0);
+	world.connected(kept, true); // one of nine: too many
 	assert.equal(send(true), 1);
 });
 

@@ -5,11 +5,13 @@
 import assert from "node:assert/strict";
 import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
+import { type AddressInfo, createServer } from "node:net";
 import { basename, join, resolve } from "node:path";
 import { type TestContext, test } from "node:test";
 import { fileURLToPath } from "node:url";
 import { type OutputChunk, rollup } from "rollup";
 import { loadConfigFile } from "rollup/loadConfigFile";
+import { connack } from "../support/packets.js";
 import { folder, Mosquitto, missing, Program, until } from "../support/programs.js";
 
 const MODDABLE = process.env.MODDABLE ? resolve(process.env.MODDABLE) : "";
@@ -35,7 +37,7 @@ import Timer from "timer";
 
 class Here extends TCP {
 	constructor(options) {
-		super({ ...options, port: config.port });
+		super({ ...options, port: options.host === "silent" ? config.silent : config.port });
 	}
 }
 
@@ -202,6 +204,82 @@ test("MQTT.js of the SDK, and its example", { skip }, async (context) => {
 		assert.deepEqual([missed(), traced(program).map((line) => line.slice(0, 100))], []);
 	}
 	assert.ok(!traced(program).some((line) => /^(error|close|offline)/.test(line)));
+});
+
+/** Closes within a callback twenty times, then meets a broker that falls silent. */
+const CLOSING = `
+import MQTTClient from "embedded:network/mqtt/client";
+import config from "mc/config";
+import Timer from "timer";
+
+let connections = 0;
+function next() {
+	new MQTTClient({
+		...device.network.mqtt,
+		host: "broker",
+		onControl({ operation }) {
+			if (operation === MQTTClient.CONNACK) {
+				this.write(null, { operation: MQTTClient.SUBSCRIBE, items: [{ topic: "t", QoS: 2 }] });
+			}
+			if (operation === MQTTClient.SUBACK) {
+				this.write(null, { topic: "t", QoS: 2 });
+				this.write(ArrayBuffer.fromString("more"), { topic: "t", QoS: 2 });
+			}
+		},
+		onReadable(count) {
+			trace("read " + count + ": " + String.fromArrayBuffer(this.read(count)) + "\\n");
+			if (count === 0) return;
+			this.close();
+			connections++;
+			Timer.set(connections < 20 ? next : silence);
+		},
+		onError(error) {
+			trace(error + "\\n");
+		},
+	});
+}
+function silence() {
+	new MQTTClient({
+		...device.network.mqtt,
+		host: "silent",
+		keepAlive: 1000,
+		onError(error) {
+			trace(error + "\\n");
+			this.close();
+			trace("the end\\n");
+		},
+	});
+}
+next();
+`;
+
+test("close within callbacks, and a broker that falls silent, on the SDK's own sockets and timers", {
+	skip,
+}, async (context) => {
+	const broker = await Mosquitto.start(context);
+	const silent = createServer((socket) => {
+		socket.on("error", () => {}).once("data", () => socket.write(connack()));
+	});
+	await new Promise<void>((done) => silent.listen(0, "127.0.0.1", done));
+	context.after(() => silent.close());
+	const program = await run(context, {
+		"main.js": CLOSING,
+		"config.js": WITHOUT_TLS,
+		"manifest.json": JSON.stringify({
+			include: ["$(MODDABLE)/examples/manifest_base.json", "$(MODDABLE)/examples/manifest_net.json", ...include],
+			config: { port: broker.port, silent: (silent.address() as AddressInfo).port },
+			modules: {
+				"*": "./main",
+				"~": "$(MODDABLE)/examples/io/tcp/mqttclient/config",
+				"mqttclient/config": "./config",
+			},
+		}),
+	});
+	await until("the end was traced", () => program.output.includes("the end\n"), 60_000);
+	const rounds = Array.from({ length: 20 }, () => ["read 0: ", "read 4: more"]).flat();
+	const expected = [...rounds, "Error: mqtt-mote: no PINGRESP in time", "the end"];
+	assert.deepEqual(traced(program).slice(0, expected.length), expected);
+	assert.ok(!/abort|exception/i.test(program.output));
 });
 
 test("Node-RED MCU: a flow from an mqtt-in node to an mqtt-out node", {

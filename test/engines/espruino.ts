@@ -18,6 +18,13 @@ export const NAME = "esp";
 /** Characters of firmware that one script writes into Storage: small enough for a board's memory. */
 const PIECE = 4000;
 
+/** The module for `require`, bundled. */
+export function module(): Promise<string> {
+	const code = bundles.get("module") ?? bundle("espruino", "module");
+	bundles.set("module", code);
+	return code;
+}
+
 const bundles = new Map<string, Promise<string>>();
 
 export function firmware(source: string): Promise<string> {
@@ -26,8 +33,16 @@ export function firmware(source: string): Promise<string> {
 	return code;
 }
 
-/** Puts `code` into the Storage of an interpreter; what is returned starts it, as often as one likes. */
-export async function flashed(context: TestContext, code: string, port: number): Promise<() => Program> {
+/**
+ * Puts `code` into the Storage of an interpreter as `name`; what is returned starts it, as often as one likes: `start` in place of
+ * only loading it.
+ */
+export async function flashed(
+	context: TestContext,
+	code: string,
+	port: number,
+	{ start = 'require("firmware");', name = "firmware" } = {},
+): Promise<() => Program> {
 	const cwd = folder(context);
 	const run = (script: string) => {
 		writeFileSync(join(cwd, "script.js"), script);
@@ -37,7 +52,7 @@ export async function flashed(context: TestContext, code: string, port: number):
 	const scripts = [`require("Storage").writeJSON("mqtt-mote.json",${settings});`];
 	for (let at = 0; at < code.length; at += PIECE) {
 		const piece = JSON.stringify(code.slice(at, at + PIECE));
-		scripts.push(`require("Storage").write("firmware",${piece},${at},${code.length});`);
+		scripts.push(`require("Storage").write("${name}",${piece},${at},${code.length});`);
 	}
 	for (const script of scripts) {
 		const writer = run(script);
@@ -47,7 +62,7 @@ export async function flashed(context: TestContext, code: string, port: number):
 	return () => {
 		const program = run(`
 			setInterval(function(){print("JsVars",process.memory().usage);},100);
-			setTimeout(function(){require("firmware");},10);
+			setTimeout(function(){${start}},10);
 		`);
 		context.after(() => program.end("SIGKILL"));
 		return program;
