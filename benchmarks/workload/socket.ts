@@ -1,10 +1,12 @@
 /** The same doors as link.ts, through Moddable's TcpLink over tcp.ts and timer.ts. */
+import { clock } from "../../hosts/moddable/clock.js";
 import { TcpLink } from "../../hosts/moddable/tcp-link.js";
 import { open as tcp } from "./tcp.js";
 
 export { fire } from "./timer.js";
 
-export const link = new TcpLink({ host: "127.0.0.1" });
+/** With a clock that a workload can set. */
+export const link = Object.defineProperty(new TcpLink({ host: "127.0.0.1" }), "clock", { value: { ...clock } });
 
 export function open(): void {
 	tcp.options.onWritable.call(tcp.socket, 1536);

@@ -266,6 +266,47 @@ test("Moddable's simulator on a wire: framed, at 115,200 baud, a byte in 1,000 c
 	assert.ok(cable.damaged > 10);
 });
 
+test("Moddable's simulator: through Moddable's own TLSSocket, to a broker that wants TLS", {
+	skip: skip || missing("openssl"),
+}, async (context) => {
+	const place = folder(context);
+	const [key, certificate] = [join(place, "key.pem"), join(place, "certificate.pem")];
+	const request = ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=broker"];
+	await tool(context, place, "openssl", ...request, "-keyout", key, "-out", certificate);
+	const broker = await Mosquitto.start(
+		context,
+		`allow_anonymous true\nuser root\ncafile ${certificate}\ncertfile ${certificate}\nkeyfile ${key}`,
+	);
+	const main = `
+import TCP from "embedded:io/socket/tcp";
+import TLSSocket from "embedded:io/socket/tcp/tls";
+import { Client } from "mqtt-mote";
+import { TcpLink } from "mqtt-mote/moddable";
+const socket = { io: TLSSocket, TCP: { io: TCP }, secure: { verify: false } };
+const link = new TcpLink({ host: "127.0.0.1", port: ${broker.port}, socket });
+const client = new Client({ link, clientId: "secret" });
+let bytes = 0;
+client.subscribe("secret", 1, ({ payloadStart, payloadEnd, remaining }) => {
+	bytes += payloadEnd - payloadStart;
+	if (remaining === 0) trace("came ", bytes, "\\n");
+});
+const topic = client.topic("secret", { qos: 1 });
+for (let i = 0; i < 2; i++) topic.publish(new Uint8Array(400));
+client.start();
+`;
+	const manifest = {
+		include: [
+			"$(MODDABLE)/examples/manifest_base.json",
+			"$(MODDABLE)/examples/manifest_net.json",
+			"$(MODDABLE)/examples/io/tcp/tlssocket/manifest.json",
+			join(await packaged(context), "manifest.json"),
+		],
+		modules: { main: "./main" },
+	};
+	const board = simulator(context, await build(context, manifest, { "main.js": main }));
+	await until("both came", () => board.output.includes("came 800"), 30_000);
+});
+
 /** Lives of a board that is killed. */
 const LIVES = 12;
 
