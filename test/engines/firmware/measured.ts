@@ -1,0 +1,42 @@
+/**
+ * The telemetry profile, to be measured: `go` publishes that many messages at a QoS, as fast as the outbox takes them, and prints what
+ * they took. benchmarks/espruino.ts calls it.
+ */
+import { Client } from "mqtt-mote";
+import { settings, TcpLink } from "mqtt-mote/host";
+
+declare function print(...values: unknown[]): void;
+declare function getTime(): number;
+declare function setTimeout(callback: () => void, milliseconds: number): void;
+declare const global: { go: (qos: 0 | 1, count: number) => void; burst: () => void };
+
+const { host, port, name } = settings;
+
+const client = new Client({ link: new TcpLink({ host, port }), clientId: name, outbox: 512, output: 128, inbox: 64 });
+const topics = [client.topic("sensors/kitchen/temperature"), client.topic("sensors/kitchen/temperature", { qos: 1 })];
+const payload = new Uint8Array(32);
+
+let topic = topics[0];
+let left = 0;
+let begun = 0;
+
+function some(): void {
+	while (left > 0 && topic.publish(payload)) left--;
+	if (left > 0 || client.status.outbox.used > 0) setTimeout(some, 0);
+	else print("took", getTime() - begun);
+}
+
+global.go = (qos, count) => {
+	topic = topics[qos];
+	left = count;
+	begun = getTime();
+	some();
+};
+
+global.burst = () => {
+	let taken = 0;
+	for (let i = 0; i < 100; i++) if (topics[0].publish(payload)) taken++;
+	print("burst", taken, client.status.rejected);
+};
+
+client.start();
