@@ -334,7 +334,7 @@ export const kept = [
 	...[...LANGUAGE, ...TYPED].flatMap((one) => [one, one.prototype].flatMap(Object.getOwnPropertyNames)),
 	...[Math, JSON].flatMap(Object.getOwnPropertyNames),
 	...["get", "enumerable", "configurable", "toUint8Array", "readJSON", "writeJSON", "read", "write", "erase"],
-	...["connect", "host", "port", "name", "on", "end", "dSnd", "ca", "cert", "key"],
+	...["connect", "host", "port", "name", "on", "end", "dSnd", "ca", "cert", "key", "setup"],
 ];
 const FOREIGN = new Set(kept);
 
