@@ -697,6 +697,7 @@ const HOT = new Set([
 		"find",
 	],
 	...["pump", "fill", "look", "putRecord", "settled", "set", "fire", "assemble", "matches", "next", "wellFormed"],
+	...["keep", "wake", "release", "refuse", "lengthSize", "writePublish", "nameIsLegal", "put", "writeLength"],
 ]);
 
 /** Makes names short: the client's own, and none that only the firmware says, which may be Espruino's. */
