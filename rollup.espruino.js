@@ -697,6 +697,7 @@ const HOT = new Set([
 		"find",
 	],
 	...["pump", "fill", "look", "putRecord", "settled", "set", "fire", "assemble", "matches", "next", "wellFormed"],
+	...["keep", "wake", "release", "refuse", "lengthSize", "writePublish", "nameIsLegal", "put", "writeLength"],
 ]);
 
 /**
