@@ -12,7 +12,7 @@ const root = fileURLToPath(new URL("../../..", import.meta.url));
 export async function bundle(host: "espruino" | "moddable", source: string): Promise<string> {
 	const { options } = await loadConfigFile(join(root, "rollup.config.js"), { silent: true });
 	const isModule = source === "module";
-	const file = isModule ? "/mqtt-mote.js" : `firmware/${host}/`;
+	const file = isModule ? "espruino/mqtt-mote.js" : `firmware/${host}/`;
 	const settings = options.find(({ output }) => output[0].file?.includes(file));
 	if (!settings) throw new Error(`rollup.config.js has no bundle for ${host}`);
 	const input = isModule ? settings.input : join(root, source);
