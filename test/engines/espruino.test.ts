@@ -6,7 +6,7 @@ import { freePort, Mosquitto, Program, until } from "../support/programs.js";
 import { seeded } from "../support/random.js";
 import { allJsVars, assertFine, board, firmware, flashed, jsVars, NAME, see, skip } from "./espruino.js";
 import { doesEverything } from "./everything.js";
-import { missesNothing, numbers, range } from "./outage.js";
+import { missesNothing, numbers, range, survivesKills } from "./outage.js";
 
 const example = () => firmware("examples/telemetry.ts");
 const counter = () => firmware("test/engines/firmware/counter.ts");
@@ -42,6 +42,24 @@ test("Espruino: killed for two seconds, the broker misses nothing", { skip }, as
 		const program = await board(context, await counter(), port);
 		return () => assertFine(program);
 	});
+});
+
+test("Espruino: the broker killed 20 times loses nothing at QoS 1 and 2, and costs no memory", {
+	skip,
+}, async (context) => {
+	const port = await freePort();
+	const boot = await flashed(context, await firmware("test/engines/firmware/levels.ts"), port);
+	let program: Program | undefined;
+	await survivesKills(context, NAME, port, () => {
+		program = boot();
+	});
+	assert.ok(program);
+	assertFine(program);
+	const used = jsVars(program);
+	const half = used.length >> 1;
+	const most = [Math.max(...used.slice(half >> 1, half)), Math.max(...used.slice(half))];
+	context.diagnostic(`JsVars at most: ${most.join(", then ")}`);
+	assert.ok(most[1] <= most[0] + 20, "what was made for a connection is let go");
 });
 
 test("Espruino: a message that is larger than the inbox comes in parts", { skip }, async (context) => {

@@ -3,11 +3,10 @@ import assert from "node:assert/strict";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type TestContext, test } from "node:test";
-import { setTimeout as pause } from "node:timers/promises";
 import { Desk } from "../simulator/desk.js";
 import { Cutter } from "../support/cutter.js";
 import { peer, watch as watchTopic } from "../support/peers.js";
-import { folder, freePort, Mosquitto, missing, Program, until } from "../support/programs.js";
+import { folder, freePort, Mosquitto, missing, type Program, until } from "../support/programs.js";
 import { seeded } from "../support/random.js";
 import { SerialCable } from "../support/serial-cable.js";
 import { doesEverything } from "./everything.js";
@@ -26,7 +25,7 @@ import {
 	skip,
 	tool,
 } from "./moddable.js";
-import { missesNothing, numbers, range } from "./outage.js";
+import { missesNothing, numbers, range, survivesKills, watch } from "./outage.js";
 
 const NAME = "moddable-test";
 
@@ -38,14 +37,6 @@ async function bundled(context: TestContext, source: string, port: number): Prom
 	const files = { "main.js": await bundle("moddable", source) };
 	const manifest = { include: BUNDLE, config: config(port), modules: { main: "./main" } };
 	return simulator(context, await build(context, manifest, files));
-}
-
-/** What came to the topics of NAME at a subscriber that is told its QoS, too. */
-function watch(context: TestContext, port: number): Program {
-	const place = ["-h", "127.0.0.1", "-p", String(port)];
-	const seen = new Program("mosquitto_sub", [...place, "-q", "2", "-t", `${NAME}/#`, "-F", "%t %p at QoS %q"]);
-	context.after(() => seen.end());
-	return seen;
 }
 
 /** Is each of these the same? */
@@ -65,7 +56,7 @@ test("Moddable: the example publishes at QoS 1, obeys a new interval, and alloca
 	const firmware = await build(context, { include, config: config(port), modules: {} });
 	const broker = await Mosquitto.start(context);
 	await Gate.open(context, broker.port, port);
-	const seen = watch(context, broker.port);
+	const seen = watch(context, broker.port, NAME);
 	const program = simulator(context, firmware);
 	await until("it is online", () => seen.output.includes(`${NAME}/status online at QoS 1\n`));
 	await until("two readings came", () => numbers(seen, `${NAME}/temperature`).length >= 2);
@@ -113,7 +104,7 @@ test("Moddable: the example with Wi-Fi of its own publishes", { skip }, async (c
 	const broker = await Mosquitto.start(context);
 	const include = [join(place, "examples/moddable/wifi/manifest.json")];
 	const firmware = await build(context, { include, config: config(broker.port), modules: {} });
-	const seen = watch(context, broker.port);
+	const seen = watch(context, broker.port, NAME);
 	const program = simulator(context, firmware);
 	await until("there is an address", () => program.output.includes("address "));
 	await until("a reading came", () => numbers(seen, `${NAME}/temperature`).length > 0);
@@ -132,55 +123,11 @@ test("Moddable: the example that sleeps keeps what it could not publish for its 
 	await alone.end("SIGKILL");
 	const broker = await Mosquitto.start(context);
 	await Gate.open(context, broker.port, port);
-	const seen = watch(context, broker.port);
+	const seen = watch(context, broker.port, NAME);
 	const program = simulator(context, firmware, home);
 	await until("it has published", () => program.output.includes("2 delivered, 0 left\n"), 40_000);
 	assert.equal(numbers(seen, `${NAME}/temperature`).length, 2);
 });
-
-/** How often the broker is killed. */
-const KILLS = 20;
-
-/** Kills the broker time and again under firmware/levels.ts: at QoS 1 and 2 no number is lost, at each QoS some come both ways. */
-async function survivesKills(context: TestContext, port: number, start: () => void): Promise<void> {
-	const broker = await Mosquitto.start(context);
-	const gate = await Gate.open(context, broker.port, port);
-	/** What came at each QoS, in all lives of the broker. */
-	const came: Set<number>[] = [new Set(), new Set(), new Set()];
-	let echoed = 0;
-	let again = 0;
-	start();
-	for (let life = 0; life <= KILLS; life++) {
-		const seen = watch(context, broker.port);
-		if (life > 0) await gate.open();
-		await until("it counts", () => [1, 2].every((qos) => numbers(seen, `${NAME}/${qos}`).length >= 10), 30_000);
-		for (const qos of [0, 1, 2]) await broker.publish(`${NAME}/in`, String(qos), qos);
-		await until("it answers", () => [0, 1, 2].every((qos) => seen.output.includes(`/echo ${qos} at QoS ${qos}\n`)));
-		echoed++;
-		gate.shut();
-		await pause(100); // some are sent, and lost on their way
-		await broker.kill();
-		await seen.end();
-		for (const qos of [0, 1, 2]) {
-			const these = numbers(seen, `${NAME}/${qos}`);
-			for (const one of these) {
-				if (qos > 0 && came[qos].has(one)) again++;
-				came[qos].add(one);
-			}
-		}
-		if (life < KILLS) await broker.restart();
-	}
-	for (const qos of [1, 2]) {
-		const highest = Math.max(...came[qos]);
-		const lost = range(0, highest + 1).filter((one) => !came[qos].has(one));
-		context.diagnostic(
-			`QoS ${qos}: ${came[qos].size} numbers in ${KILLS + 1} lives of the broker, ${lost.length} lost`,
-		);
-		assert.deepEqual(lost, []);
-	}
-	context.diagnostic(`${again} came again, since the broker had forgotten them`);
-	assert.ok(came[0].size > 10 * KILLS && echoed === KILLS + 1);
-}
 
 test("Moddable's simulator: the broker killed 20 times loses nothing at QoS 1 and 2", { skip }, async (context) => {
 	const port = await freePort();
@@ -192,7 +139,7 @@ test("Moddable's simulator: the broker killed 20 times loses nothing at QoS 1 an
 	};
 	const files = { "main.js": await onPackage("test/engines/firmware/levels.ts") };
 	const firmware = await build(context, manifest, files);
-	await survivesKills(context, port, () => simulator(context, firmware));
+	await survivesKills(context, NAME, port, () => simulator(context, firmware));
 });
 
 test("Moddable's command line: the same, and no slot and no byte more in the end", { skip }, async (context) => {
@@ -209,7 +156,7 @@ seconds.set(1000);
 	const files = { "main.js": (await onPackage("test/engines/firmware/levels.ts")) + gauge };
 	const firmware = await commandLine(context, await packaged(context), config(port), files);
 	let board: Program | undefined;
-	await survivesKills(context, port, () => {
+	await survivesKills(context, NAME, port, () => {
 		board = run(context, firmware);
 	});
 	// While it is connected, there is a socket, too.
@@ -328,7 +275,7 @@ test("Moddable's simulator: a board whose files keep its journal is killed time 
 	};
 	const files = { "main.js": await onPackage("test/engines/firmware/durable-files.ts") };
 	const firmware = await build(context, manifest, files);
-	const seen = watch(context, broker.port);
+	const seen = watch(context, broker.port, NAME);
 	const home = folder(context);
 	const taken: string[] = [];
 	for (let life = 1; life <= LIVES; life++) {
@@ -379,7 +326,7 @@ test("Moddable: in an ESP8266's memory the example publishes 10,000 messages and
 	const firmware = await build(context, { include, config: config(port), creation, modules: {} });
 	const broker = await Mosquitto.start(context);
 	const cutter = await Cutter.open(context, broker.port, port);
-	const seen = watch(context, broker.port);
+	const seen = watch(context, broker.port, NAME);
 	const program = simulator(context, firmware);
 	const readings = () => numbers(seen, `${NAME}/temperature`).length + numbers(seen, `${NAME}/humidity`).length;
 	await until("it is online", () => seen.output.includes("/status online"));
