@@ -433,20 +433,29 @@ export const fullNames = {
 	factory: (program) => (context) => (file) => {
 		const checker = program.getTypeChecker();
 		const { factory } = context;
+		const isOurs = (declaration) => {
+			const { fileName, isDeclarationFile } = declaration.getSourceFile();
+			return !isDeclarationFile && OURS.some((folder) => fileName.startsWith(folder));
+		};
 		const isNamed = ({ kind, parent }) =>
 			[ts.SyntaxKind.MethodDeclaration, ts.SyntaxKind.MethodSignature, ts.SyntaxKind.GetAccessor].includes(kind) &&
 			(ts.isClassDeclaration(parent) || ts.isInterfaceDeclaration(parent));
-		const full = (symbol) => {
-			const declaration = symbol?.declarations?.find(isNamed);
-			if (!declaration || !OURS.some((folder) => declaration.getSourceFile().fileName.startsWith(folder)))
-				return undefined;
-			if (declaration.getSourceFile().isDeclarationFile) return undefined;
-			const { parent } = declaration;
-			const wider = (parent.heritageClauses ?? [])
+		/** What classes and interfaces above the one that this stands in have under its name. */
+		const above = ({ parent }, name) =>
+			(parent.heritageClauses ?? [])
 				.flatMap(({ types }) => types)
-				.map((type) => checker.getTypeAtLocation(type))
-				.find((type) => type.getProperty(symbol.name));
-			return `${symbol.name}$${(wider?.symbol ?? checker.getTypeAtLocation(parent).symbol).name}`;
+				.map((type) => checker.getTypeAtLocation(type).getProperty(name))
+				.filter(Boolean);
+		const full = (symbol) => {
+			const declarations = symbol?.declarations ?? [];
+			const declaration = declarations.find((one) => isNamed(one) && isOurs(one));
+			if (declaration) {
+				const [wider] = above(declaration, symbol.name);
+				return `${symbol.name}$${(wider ? checker.getTypeAtLocation(wider.declarations[0].parent) : checker.getTypeAtLocation(declaration.parent)).symbol.name}`;
+			}
+			// A firmware's own class may be one of our interfaces.
+			const inherited = declarations.flatMap((one) => above(one, symbol.name));
+			return inherited.map(full).find((name) => name !== undefined);
 		};
 		const identifier = (symbol) => {
 			const name = full(symbol);
@@ -461,15 +470,28 @@ export const fullNames = {
 					? factory.updatePropertyAccessChain(changed, changed.expression, changed.questionDotToken, name)
 					: factory.updatePropertyAccessExpression(changed, changed.expression, name);
 			}
-			const isMember = ts.isMethodDeclaration(node) || ts.isGetAccessor(node) || ts.isPropertyAssignment(node);
-			if (!isMember) return changed;
+			if (ts.isBindingElement(node)) {
+				const { text } = node.propertyName ?? node.name;
+				if (!ts.isObjectBindingPattern(node.parent) || node.dotDotDotToken || text === undefined) return changed;
+				const name = identifier(checker.getTypeAtLocation(node.parent).getProperty(text));
+				return name
+					? factory.updateBindingElement(changed, undefined, name, changed.name, changed.initializer)
+					: changed;
+			}
+			const isShorthand = ts.isShorthandPropertyAssignment(node);
+			const isProperty = ts.isPropertyAssignment(node) || ts.isPropertyDeclaration(node) || isShorthand;
+			if (!isProperty && !ts.isMethodDeclaration(node) && !ts.isGetAccessor(node)) return changed;
 			const symbol = ts.isObjectLiteralExpression(node.parent)
 				? checker.getContextualType(node.parent)?.getProperty(node.name.text)
 				: checker.getSymbolAtLocation(node.name);
 			const name = identifier(symbol);
 			if (!name) return changed;
 			const { modifiers, asteriskToken, questionToken, typeParameters, parameters, type, body } = changed;
+			if (isShorthand) return factory.createPropertyAssignment(name, node.name);
 			if (ts.isPropertyAssignment(node)) return factory.updatePropertyAssignment(changed, name, changed.initializer);
+			if (ts.isPropertyDeclaration(node)) {
+				return factory.updatePropertyDeclaration(changed, modifiers, name, questionToken, type, changed.initializer);
+			}
 			if (ts.isGetAccessor(node))
 				return factory.updateGetAccessorDeclaration(changed, modifiers, name, parameters, type, body);
 			return factory.updateMethodDeclaration(
@@ -563,7 +585,7 @@ export const PARTS = [
 
 /**
  * Which names the modules of a bundle say: the client's `own`, those that the firmware has `asked` for, and of these the ones
- * that `fullNames` has not seen, as they did not come through the compiler.
+ * that `fullNames` has not seen, as they did not come through the compiler or stand in objects that no type describes.
  */
 function namesIn(chunk, parse) {
 	const own = new Set();
@@ -574,8 +596,12 @@ function namesIn(chunk, parse) {
 		const isOwn = OURS.some((folder) => id.startsWith(folder));
 		const names = isOwn ? own : new Set();
 		walk(parse(code), (node) => {
-			const name = nameOf(node) ?? (node.type === "Property" ? (node.key.name ?? node.key.value) : undefined);
+			const key = node.type === "Property" ? (node.key.name ?? node.key.value) : undefined;
+			const name = nameOf(node) ?? key;
 			if (name !== undefined) names.add(name);
+			// A method of an object of which no type says that it is one of our interfaces.
+			const given = node.type === "AssignmentExpression" ? nameOf(node.left) : key;
+			if (!isOwn && given !== undefined && (node.value ?? node.right).type === "FunctionExpression") unseen.add(given);
 			if (node.type === "Literal" && /^\w+\$\w+$/.test(node.value)) names.add(node.value);
 		});
 		if (isOwn) continue;

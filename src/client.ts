@@ -9,6 +9,7 @@ import { Flush, type Flushed } from "./session/flush.js";
 import type { ClientOptions } from "./session/options.js";
 import { Rules } from "./session/rules.js";
 import { Session, Start } from "./session/session.js";
+import type { Publisher } from "./session/stream.js";
 import { type Handler, Subscription, Subscriptions } from "./session/subscription.js";
 import { Topic, type TopicOptions } from "./session/topic.js";
 import { type ConnectFields, connectPacket, field, publishHeader } from "./wire/encode.js";
@@ -68,10 +69,10 @@ export type Status = Readonly<
 	>
 > & {
 	/** `used` of `size` bytes are taken; `peak` is the most that were. */
-	readonly outbox: { readonly used: number; readonly size: number; readonly peak: number };
+	readonly outbox: Readonly<Pick<Session["outbox"], "used" | "size" | "peak">>;
 };
 
-export class Client {
+export class Client implements Publisher {
 	/** What the client is doing, and what it has counted. */
 	readonly status: Status;
 	private readonly session: Session;

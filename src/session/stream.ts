@@ -28,8 +28,8 @@ export interface Source {
 	done?(delivered: boolean): void;
 }
 
-/** A Client. */
-interface Publisher {
+/** What a stream needs of a Client. */
+export interface Publisher {
 	topic(name: string | Uint8Array, options?: TopicOptions, isStream?: boolean): Topic;
 }
 

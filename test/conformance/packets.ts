@@ -40,8 +40,9 @@ export function joined(pieces: readonly Uint8Array[]): Uint8Array {
 export function utf8(text: string): Uint8Array {
 	const bytes: number[] = [];
 	const more = (bits: number) => bytes.push(0x80 | (bits & 0x3f));
-	for (const character of text) {
-		const point = character.codePointAt(0) as number;
+	for (let at = 0; at < text.length; at++) {
+		const point = text.codePointAt(at) as number;
+		if (point > 0xffff) at++;
 		if (point < 0x80) bytes.push(point);
 		else if (point < 0x800) {
 			bytes.push(0xc0 | (point >> 6));
