@@ -115,8 +115,8 @@ export class Publication {
 		sent.arrivals++;
 		if (sent.arrivals === 1) {
 			for (let number = this.first + 1; number < sent.number && qos > 0 && isOrderly; number++) {
-				const { gone, isBack } = this.sent[number - 1];
-				if (!gone && !isBack) return `${name} came before message ${number}`;
+				const { gone, isBack, isUncertain } = this.sent[number - 1];
+				if (!gone && !isBack && !isUncertain) return `${name} came before message ${number}`;
 			}
 			if (sent.number < this.first && isOrderly && !sent.gone && !sent.isBack)
 				return `${name} came after message ${this.first}`;
