@@ -23,6 +23,12 @@ const folder = mkdtempSync(join(tmpdir(), "mqtt-mote-"));
 const port = await freePort();
 writeFileSync(join(folder, "mosquitto.conf"), `listener ${port} 127.0.0.1\nallow_anonymous true\n`);
 const broker = new Program("mosquitto", ["-v", "-c", join(folder, "mosquitto.conf")]);
+// Also where a measurement fails, or somebody has enough of it.
+for (const signal of ["SIGINT", "SIGTERM"] as const) process.once(signal, () => process.exit(1));
+process.once("exit", () => {
+	void broker.end();
+	rmSync(folder, { recursive: true });
+});
 await until("Mosquitto runs", () => broker.output.includes("running"));
 
 let scripts = 0;
@@ -131,4 +137,3 @@ for (const where of places) {
 console.log(`${"".padEnd(70)} ${"budget".padEnd(26)} measured`);
 for (const [what, budget, value] of rows) console.log(`${what.padEnd(70)} ${budget.padEnd(26)} ${value}`);
 await broker.end();
-rmSync(folder, { recursive: true });
