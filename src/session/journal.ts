@@ -16,7 +16,7 @@
 import { fail, number } from "../check.js";
 import type { Store } from "../host.js";
 import { Offset, RECORD_HEADER, RecordState, readWord, writeWord } from "../memory/outbox.js";
-import { checksum } from "../wire/checksum.js";
+import { checksumOf } from "../wire/checksum.js";
 import { Limit, type QoS } from "../wire/packet.js";
 import { Flag, type Session } from "./session.js";
 import { Topic } from "./topic.js";
@@ -200,7 +200,7 @@ export class Journal {
 		for (let done = 0; done < size; done += count) {
 			count = size - done < CHUNK ? size - done : CHUNK;
 			this.store.read(at + done, scratch, 0, count);
-			for (let i = 0; i < count && done + i < size - 2; i++) check = checksum(check, scratch[i]);
+			check = checksumOf(scratch, 0, done + count < size ? count : count - 2, check);
 		}
 		return scratch[count - 2] === check >> 8 && scratch[count - 1] === (check & 127);
 	}
@@ -484,13 +484,15 @@ export class Journal {
 		scratch[Offset.IDENTIFIER_LOW] = identifier;
 		for (let i = -RECORD_HEADER; i < end - RECORD_HEADER; i++) {
 			if (filled === CHUNK) {
+				check = checksumOf(scratch, 0, CHUNK, check);
 				store.write(at, scratch, 0, CHUNK);
 				at += CHUNK;
 				filled = 0;
 			}
 			if (i >= 0) scratch[filled] = i < length ? bytes[start + i] : 0;
-			check = checksum(check, scratch[filled++]);
+			filled++;
 		}
+		check = checksumOf(scratch, 0, filled, check);
 		scratch[filled] = check >> 8;
 		scratch[filled + 1] = check & 127;
 		store.write(at, scratch, 0, filled + 2);

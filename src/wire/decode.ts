@@ -248,7 +248,7 @@ const SKIPPING = -1;
 const RECEIVABLE = 0b10_1010_1111_1100;
 
 /** What is wrong with a packet other than PUBLISH; MORE if nothing. */
-export function fault(header: number, length: number, level: Level): Decoded {
+function fault(header: number, length: number, level: Level): Decoded {
 	const type = header >> 4;
 	if (((RECEIVABLE >> type) & 1) === 0) return Decoded.MALFORMED_TYPE;
 	if (level === 4 && (header & 15) !== (type === 6 ? 2 : 0)) return Decoded.MALFORMED_FLAGS;

@@ -26,8 +26,8 @@ const MOST_STEPS: Record<Operation, number> = {
 	expiry: 10076,
 	agedQos1: 3600,
 	flush: 5340,
-	journalQos1: 9082,
-	journalQos2: 11199,
+	journalQos1: 8615,
+	journalQos2: 10689,
 };
 
 let measured: Promise<Figures> | undefined;

@@ -12,7 +12,7 @@ import {
 	Stream,
 	type Topic,
 } from "../../src/client.js";
-import { checksum } from "../../src/wire/checksum.js";
+import { checksumOf } from "../../src/wire/checksum.js";
 import { accept, connected, type Scene, scene } from "../support/client.js";
 import { textOf, utf8 } from "../support/hex.js";
 import { MemoryStore } from "../support/memory-store.js";
@@ -821,8 +821,7 @@ for (const [what, at, value] of [
 		const header = bytes.subarray(bytes.findIndex((byte) => byte !== 255));
 		assert.deepEqual([...header.subarray(0, 4)], [0, 8, 14, 1]);
 		header[at] = value;
-		let check = 1; // the bank's number
-		for (let i = 0; i < 14; i++) check = checksum(check, header[i]);
+		const check = checksumOf(header, 0, 14, 1); // from the bank's number
 		header[14] = check >> 8;
 		header[15] = check & 127;
 		const second = reset(first);
